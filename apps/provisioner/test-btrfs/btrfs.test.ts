@@ -124,7 +124,7 @@ describe("btrfs", () => {
     const item = { itemId, path: `${root}/a` }
     await act((driver) => driver.ensureDirectory({ ...item, gid: 31_001, mode: 0o2770, quotas: null }))
     rmSync(registry)
-    const { whereabouts } = await act((driver) => driver.look(item))
+    const { whereabouts } = await act((driver) => driver.look(item, true))
     expect(whereabouts).toEqual({ at: "path", path: item.path })
     expect(await act((driver) => driver.ensureDirectory({ ...item, gid: 31_001, mode: 0o2770, quotas: null }))).toBe(
       "unchanged",

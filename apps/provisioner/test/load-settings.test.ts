@@ -25,17 +25,6 @@ const problemsOf = (storage_systems: object, proxy: object = {}) =>
     ({ message }: Error) => message,
   )
 
-test("proxy.storage_system asks the proxy for the entries of that system, and is refused beside a second system", async () => {
-  const [capstor, vast] = [
-    { driver: "directory", root: "/capstor" },
-    { driver: "directory", root: "/vast" },
-  ]
-  const proxy = { storage_system: "capstor" }
-  expect((await load({ capstor }, proxy)).proxy.query).toEqual({ storage_system: "capstor" })
-  expect((await load({ capstor, vast })).proxy.query).toBe(undefined)
-  expect(await problemsOf({ capstor, vast }, proxy)).toMatch(/proxy\.storage_system/)
-})
-
 test("each driver has its own settings; a misspelt one, one of another driver, and a wrong value are problems", async () => {
   const vast = { driver: "vast", root: "/vast", api_url: "https://vms.example.org" }
   const lustre = { driver: "lustre", root: "/capstor", mount: "/capstor", project_ids: { first: 5, last: 9 } }

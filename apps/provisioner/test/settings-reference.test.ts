@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs"
 import { settingsLibrary } from "@cscs/proxy-server"
 import { expect, test } from "vitest"
+import { ownSettings } from "../src/settings/load-settings.ts"
 import { settingKeys } from "../src/settings/setting-keys.ts"
 
 test("docs/provisioner-settings.md lists each setting of the provisioner, as `vitest run --update` writes it", async () => {
@@ -18,12 +19,38 @@ const chartSchema = new URL("../../../deploy/helm/storage-provisioner/values.sch
 /** The chart has other values for them. */
 const notInConfig = { not: {}, description: "A secret, whose name is under `secrets`; or a path of the chart's own." }
 
+/** No login in a URL: the ConfigMap and Helm's record of a release would have it. */
+const withoutLogin = (schema: Readonly<Record<string, unknown>>) =>
+  schema.format === "uri" ? { ...schema, not: { pattern: "@" } } : schema
+
+/** A driver's settings, in which no secret has a place. */
+const systemSchema = {
+  type: "object",
+  additionalProperties: false,
+  required: ["driver", "root"],
+  properties: {
+    driver: { enum: Object.keys(ownSettings) },
+    root: { type: "string", pattern: "^/" },
+    ...Object.fromEntries(
+      Object.values(ownSettings).flatMap((own) =>
+        Object.entries(own).map(([name, { jsonSchema }]) => [name, withoutLogin(jsonSchema)]),
+      ),
+    ),
+  },
+}
+
 test("the chart's value `config` takes each setting but secrets and `state_path`, as `vitest run --update` writes it", async () => {
   const sections = new Map<string, Record<string, object>>([["", {}]])
   for (const { path, type, isSecret, description } of Object.values(settingKeys)) {
     const [section, name] = path.includes(".") ? path.split(".") : ["", path]
     const properties = sections.get(section ?? "") ?? {}
-    properties[name ?? ""] = isSecret || path === "state_path" ? notInConfig : { ...type.jsonSchema, description }
+    const schema = { ...withoutLogin(type.jsonSchema), description }
+    properties[name ?? ""] =
+      isSecret || path === "state_path"
+        ? notInConfig
+        : path === "storage_systems"
+          ? { ...schema, additionalProperties: systemSchema }
+          : schema
     sections.set(section ?? "", properties)
   }
   const closed = (properties: object) => ({ type: "object", additionalProperties: false, properties })

@@ -1,7 +1,6 @@
 /**
  * Runs long loops in slices of a few milliseconds, so that other work, above all requests, gets its turn in between. The
- * slices are shared by the whole process: loops in a row share one, and of loops side by side only one runs per turn of
- * the event loop.
+ * slices are shared by the whole process: loops in a row share one, and so do those that wait side by side.
  */
 import { Effect } from "effect"
 
@@ -10,13 +9,24 @@ const sliceMillis = 4
 
 let sliceEnds = 0
 
-/** The loops that wait for a slice, in order. */
+/** What waits for a part of a slice, in order. */
 const waiting: Array<() => void> = []
+let isNextDue = false
 
 const nextSlice = (): void => {
   sliceEnds = performance.now() + sliceMillis
-  waiting.shift()?.()
-  if (waiting.length > 0) setImmediate(nextSlice)
+  goOn()
+}
+
+/** Lets one after the other go on until the slice is over. */
+const goOn = (): void => {
+  if (waiting.length === 0) isNextDue = false
+  else if (performance.now() >= sliceEnds) setImmediate(nextSlice)
+  else {
+    waiting.shift()?.()
+    // After what goes on now, which is a microtask too.
+    queueMicrotask(goOn)
+  }
 }
 
 /** Resolves in a later turn of the event loop, with a new slice, if the current slice is over; `undefined` if it is not. */
@@ -24,7 +34,10 @@ export const turnIfDue = (): Promise<void> | undefined =>
   performance.now() < sliceEnds
     ? undefined
     : new Promise((resolve) => {
-        if (waiting.push(resolve) === 1) setImmediate(nextSlice)
+        waiting.push(resolve)
+        if (isNextDue) return
+        isNextDue = true
+        setImmediate(nextSlice)
       })
 
 /**

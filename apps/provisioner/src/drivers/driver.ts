@@ -153,10 +153,14 @@ export interface Driver {
 
   /**
    * Where the directory of this item is, by its mark (the last known path, `item.path`, the trash), and what `readBack` returns
-   * for `item.path`. Looks that run concurrently share the directories above, so many cost little.
+   * for `item.path`.
+   *
+   * @param isShared whether it may use directories above that concurrent looks hold open: many then cost little, but the path
+   *   may have led elsewhere since they were opened. Not for an order that is reported after it
    */
   readonly look: (
     item: Item,
+    isShared: boolean,
   ) => Effect.Effect<{ readonly whereabouts: Whereabouts; readonly atPath: Observed | null }, DriverError>
 
   /**

@@ -428,12 +428,12 @@ const open = (
       root,
       capabilities: system.capabilities,
 
-      look: (item) =>
+      look: (item, isShared) =>
         step("look", (opened) =>
           Effect.gen(function* () {
             const { itemId, path } = item
-            yield* componentsBelow(root, path)
-            const directory = yield* openInLooked(path)
+            const components = yield* componentsBelow(root, path)
+            const directory = isShared ? yield* openInLooked(path) : yield* openBelow(opened.top, components)
             const found = directory === null ? null : yield* unlessClaim(directory)
             const atPath = found === null ? null : yield* observed(found, item)
             // A copy of a directory has its mark, too: where it is known to be comes first.

@@ -46,7 +46,8 @@ const observe = Effect.fnUntraced(function* (
   const bytes = isReviewed ? yield* freeBytes(driver.root) : undefined
   const free = bytes === undefined ? {} : { free: bytes }
   if (decision.kind === "review") return { ...nowhere, ...free }
-  const { whereabouts: found, atPath } = yield* driver.look(item)
+  const isReported = decision.kind === "trash" || decision.then === "report"
+  const { whereabouts: found, atPath } = yield* driver.look(item, !isReported)
   const whereabouts = found.at === "path" ? { ...found, path: withoutPrefix(prefix, found.path) } : found
   if (decision.kind === "trash") return { whereabouts, atPath, differences: [] }
   const listed: Listed = {

@@ -175,6 +175,7 @@ const planEntry = (entry: StorageEntry, input: PlanInput, claims: Claims): PlanI
   if (sight === undefined) return undefined
   if ("_tag" in sight) return needsPerson(`${sight._tag}: ${sight.message}`)
   const { whereabouts, listed, atPath, differences } = sight
+  const isThere = whereabouts.at === "path" && whereabouts.path === base.path
 
   switch (decision.kind) {
     case "parent":
@@ -189,7 +190,7 @@ const planEntry = (entry: StorageEntry, input: PlanInput, claims: Claims): PlanI
       if (listed === undefined) return undefined
       const acts: Array<Act> = []
       let sign: Sign = "~"
-      if (whereabouts.at === "path" && whereabouts.path === base.path) {
+      if (isThere) {
         if (atPath === null) return needsPerson("the directory was not found where it was seen a moment ago")
         if (differences.length > 0) acts.push({ act: "change", listed, differences })
       } else {
@@ -204,7 +205,7 @@ const planEntry = (entry: StorageEntry, input: PlanInput, claims: Claims): PlanI
         acts.push({ act: whereabouts.at === "nowhere" ? "create" : "change", listed, differences: [] })
       }
       if (decision.then === "report") {
-        if (hasFailed(entry, input)) return item("~", erred(entry, input))
+        if (hasFailed(entry, input)) return item("~", erred(entry, input, isThere))
         acts.push(...done(entry, input))
       }
       if (decision.then === "review") {
@@ -230,7 +231,7 @@ const planEntry = (entry: StorageEntry, input: PlanInput, claims: Claims): PlanI
       }
       if (whereabouts.at === "trash") return item("~", reportDone(entry))
       if (!input.settings.mayRemove) return undefined
-      if (hasFailed(entry, input)) return item("~", erred(entry, input))
+      if (hasFailed(entry, input)) return item("~", erred(entry, input, isThere))
       return item("-", [{ act: "trash", path: whereabouts.path, order }, ...reportDone(entry)])
     }
   }
@@ -272,7 +273,7 @@ const review = (
   return [ruling.verdict === "approve" ? { act: "approve", url } : { act: "reject", url, reason: ruling.reason }]
 }
 
-/** Before an order ends, whatever its outcome: reports about usage join on the path. */
+/** Reports about usage join on the path. */
 const backendId = (
   { set_backend_id_url: url, mountPoint }: StorageEntry,
   { settings }: PlanInput,
@@ -287,9 +288,15 @@ const done = (entry: StorageEntry, input: PlanInput): ReadonlyArray<Act> => [
 const reportDone = ({ set_state_done_url: url }: StorageEntry): ReadonlyArray<Act> =>
   url === undefined ? [] : [{ act: "done", url }]
 
-const erred = (entry: StorageEntry, input: PlanInput): ReadonlyArray<Act> => {
+/**
+ * The path comes after the error, so that it cannot hold it back if Waldur refuses the one and not the other.
+ *
+ * @param isThere whether the item's directory is at the mount point; no other path may be reported
+ */
+const erred = (entry: StorageEntry, input: PlanInput, isThere: boolean): ReadonlyArray<Act> => {
   const { itemId, set_state_erred_url: url } = entry
-  return url === undefined ? [] : [...backendId(entry, input), { act: "erred", url, message: erredMessage(itemId) }]
+  if (url === undefined) return []
+  return [{ act: "erred", url, message: erredMessage(itemId) }, ...(isThere ? backendId(entry, input) : [])]
 }
 
 /** Whether the provisioner's own acts on the executing order have failed so often that it gives up. */

@@ -76,13 +76,6 @@ export const loadSettings = Effect.fn("loadSettings")(function* (
   }
   const statePath = resolve(values.statePath ?? "")
   const systems = yield* systemsOf(values, statePath, wrong)
-  const { proxyStorageSystem: onlySystem } = values
-  if (onlySystem !== undefined && systems.size > 1)
-    wrong(
-      "proxy.storage_system",
-      onlySystem,
-      "only with one system under storage_systems: the others would not be listed",
-    )
   if (problems.length > 0 || proxyUrl === undefined || apiUrl === undefined || token === undefined) {
     return yield* new settingsLibrary.ConfigurationInvalid({
       problems: problems.map((problem) => ({ ...problem, found: read.withoutSecrets(problem.found) })),
@@ -93,7 +86,6 @@ export const loadSettings = Effect.fn("loadSettings")(function* (
     proxy: {
       baseUrl: proxyUrl,
       auth: isOpen ? "none" : { issuer, clientId, clientSecret, scope: values.proxyScope },
-      ...(onlySystem === undefined ? {} : { query: { storage_system: onlySystem } }),
       attemptTimeout: values.proxyTimeout,
       userAgent: "cscs-storage-provisioner",
       ...egress,
@@ -142,7 +134,7 @@ const projectIds: settingsLibrary.types.SettingType<unknown> = {
 const ofProjectQuotas = { mount: text, project_ids: projectIds }
 
 /** The settings of each driver besides `driver` and `root`. docs/drivers.md has them in words. */
-const ownSettings: Readonly<
+export const ownSettings: Readonly<
   Record<DriverSettings["type"], Readonly<Record<string, settingsLibrary.types.SettingType<unknown>>>>
 > = {
   directory: {},

@@ -14,10 +14,6 @@ export const settingKeys = {
   proxyClientId: key("proxy.client_id", text, { description: "The provisioner's client ID there." }),
   proxyClientSecret: key("proxy.client_secret", secret, { description: "The client's secret." }),
   proxyScope: keyWithDefault("proxy.scope", text, "openid", { description: "The requested scope." }),
-  proxyStorageSystem: key("proxy.storage_system", text, {
-    description:
-      "The proxy's name of the only system under `storage_systems`: its entries alone are read, and a loss guard of another system holds none of them back.",
-  }),
   proxyDisableAuth: keyWithDefault("proxy.disable_auth", flag, false, {
     description: "The proxy serves without authentication. Never in production.",
   }),

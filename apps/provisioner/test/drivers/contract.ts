@@ -240,7 +240,9 @@ export const driverContract = (name: string, make: () => Promise<Subject>): void
       expect(await differences(moved)).toEqual([])
       expect(readFileSync(`${moved.path}/data`, "utf8")).toBe("data")
       expect(readdirSync(dirname(entry.path))).toEqual([])
-      expect(await act((driver) => driver.look(entry))).toMatchObject({ whereabouts: { at: "path", path: moved.path } })
+      expect(await act((driver) => driver.look(entry, true))).toMatchObject({
+        whereabouts: { at: "path", path: moved.path },
+      })
     })
 
     test("a move replaces nothing, not even an empty directory", async () => {
@@ -262,7 +264,7 @@ export const driverContract = (name: string, make: () => Promise<Subject>): void
       expect(await act((driver) => driver.trash(entry, order))).toBe("changed")
       expect(await act((driver) => driver.trash(entry, order))).toBe("unchanged")
       expect(readdirSync(dirname(entry.path))).toEqual([])
-      const { whereabouts: found } = await act((driver) => driver.look(entry))
+      const { whereabouts: found } = await act((driver) => driver.look(entry, true))
       expect(found).toMatchObject({ at: "trash", order })
       const removed = (await act((driver) => driver.trashed())).filter(({ itemId }) => itemId === entry.itemId)
       expect(removed).toEqual([{ itemId: entry.itemId, order, name: expect.any(String), since: expect.any(String) }])
@@ -280,7 +282,7 @@ export const driverContract = (name: string, make: () => Promise<Subject>): void
       expect(await failure((driver) => driver.trash(entry, uuid()))).toBe("Conflict")
       expect(await failure((driver) => driver.restore(entry))).toBe("Conflict")
       expect(await failure((driver) => driver.move(entry, `${subject.root}/nowhere/b`))).toBe("Conflict")
-      expect(await act((driver) => driver.look(entry))).toEqual({ whereabouts: { at: "nowhere" }, atPath: null })
+      expect(await act((driver) => driver.look(entry, true))).toEqual({ whereabouts: { at: "nowhere" }, atPath: null })
       expect(await act((driver) => driver.readBack(entry))).toBe(null)
     })
 
@@ -288,7 +290,7 @@ export const driverContract = (name: string, make: () => Promise<Subject>): void
       const entry = await made("renamed/a")
       renameSync(entry.path, `${subject.root}/renamed/b`)
       const path = `${subject.root}/renamed/b`
-      expect(await act((driver) => driver.look({ ...entry, path }))).toMatchObject({
+      expect(await act((driver) => driver.look({ ...entry, path }, true))).toMatchObject({
         whereabouts: { at: "path", path },
       })
     })
@@ -298,7 +300,7 @@ export const driverContract = (name: string, make: () => Promise<Subject>): void
       const path = `${subject.root}/copied/b`
       execFileSync("cp", ["-a", entry.path, path])
       const seen = await act((driver) =>
-        driver.look({ ...entry, path }).pipe(
+        driver.look({ ...entry, path }, false).pipe(
           Effect.map(({ whereabouts }) => whereabouts),
           // If the copy has no quota of its own.
           Effect.catchTag("Conflict", () => Effect.succeed("Conflict" as const)),

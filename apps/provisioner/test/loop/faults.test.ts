@@ -106,7 +106,7 @@ test("a report of unknown outcome is sent again, and however many there are, the
   }
 })
 
-test("an order is set to erred only after the provisioner's own acts failed several times, after the path as backend id, with a message without internals", async () => {
+test("an order is set to erred only after the provisioner's own acts failed several times, with a message without internals", async () => {
   const site = aSite()
   const failing = site.session({
     driver: (driver) => ({
@@ -118,8 +118,8 @@ test("an order is set to erred only after the provisioner's own acts failed seve
   expect(site.reports).toEqual([])
   // The count survives a restart.
   await failing([[created], [created]])
-  expect(reported(site)).toEqual(["backend-id", "erred"])
-  const message = JSON.stringify(site.reports[1])
+  expect(reported(site)).toEqual(["erred"])
+  const message = JSON.stringify(site.reports[0])
   expect(message).toContain("could not be set up")
   expect(message).not.toMatch(/lfs|EINTR|\/capstor/)
 })
@@ -195,6 +195,22 @@ test("the path is reported as backend id before an order is done", async () => {
     ["backend-id", path],
     ["done", ""],
   ])
+})
+
+test("the path is reported as backend id after an order is erred, if the directory is there, and cannot hold the error back", async () => {
+  const site = aSite()
+  const updating = anEntry({ status: "updating", ...executing, newQuotas: [...quotas(9)] })
+  const acting = site.session()
+  await acting([[anEntry()]])
+  const failing = site.session({
+    driver: (driver) => ({
+      ...driver,
+      ensureDirectory: ({ path }) => Effect.fail(new UnknownOutcome({ step: `lfs setquota ${path}`, detail: "EINTR" })),
+    }),
+    respond: ({ act }) => (act === "backend-id" ? { _tag: "refused", detail: "403" } : { _tag: "done" }),
+  })
+  await failing([[updating], [updating], [updating], [updating]])
+  expect(reported(site)).toEqual(["erred", "backend-id"])
 })
 
 test("an entry that is missing from the list is never removed", async () => {
