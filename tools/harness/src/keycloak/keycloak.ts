@@ -68,7 +68,8 @@ export const startKeycloak = async (fixedPort = 0) => {
         PATH: [join(home, "bin"), process.env.PATH].join(delimiter),
         HOME: directory,
         KC_CLI_PASSWORD: administrator.password,
-        KC_OPTS: "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+        // Java takes the home from the user database, where concurrent runs would share kcadm.sh's login.
+        KC_OPTS: `-Duser.home=${directory} -XX:TieredStopAtLevel=1 -XX:+UseSerialGC`,
       }),
     })
   const realmUrl = `${url}/realms/cscs`
