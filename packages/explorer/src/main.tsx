@@ -98,7 +98,14 @@ const save = (name: string, type: string, content: string) => {
   setTimeout(() => URL.revokeObjectURL(url), 0)
 }
 
-/** Without what its view does not look at. */
+/** A button that saves the shown entries as a file. */
+const Export = ({ as, type, of }: { as: string; type: string; of: (entries: typeof seen.value) => string }) => (
+  <button type="button" class="small" onClick={() => save(`storage-entries.${as.toLowerCase()}`, type, of(seen.value))}>
+    {as}
+  </button>
+)
+
+/** Omits the filters that its view does not use. */
 const FilterBar = ({ view }: { view: View }) => (
   <search class="filters">
     <input
@@ -119,20 +126,8 @@ const FilterBar = ({ view }: { view: View }) => (
         <Choice name="status" label="Status" options={entryStatuses} />
         <Choice name="state" label="Waldur state" options={waldurStates} />
         <span class="exports">
-          <button
-            type="button"
-            class="small"
-            onClick={() => save("storage-entries.csv", "text/csv;charset=utf-8", csvOf(seen.value))}
-          >
-            CSV
-          </button>
-          <button
-            type="button"
-            class="small"
-            onClick={() => save("storage-entries.json", "application/json", jsonOf(seen.value))}
-          >
-            JSON
-          </button>
+          <Export as="CSV" type="text/csv;charset=utf-8" of={csvOf} />
+          <Export as="JSON" type="application/json" of={jsonOf} />
         </span>
       </>
     )}

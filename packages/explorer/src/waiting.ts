@@ -1,4 +1,4 @@
-/** Whether an entry waits, for whom, and since when: by the model's own rule. Pure. */
+/** Which entries wait, for which role, and since when, by the rule of the model. Pure. */
 import { isOfResource, keyOf, type NextCode, type NextStep, nextOfEntry, type StorageEntry } from "@cscs/storage-model"
 
 /** An entry that has not reached its state, and the step that it waits for. */

@@ -29,7 +29,7 @@ const goOn = (): void => {
   }
 }
 
-/** Resolves in a later turn of the event loop, with a new slice, if the current slice is over; `undefined` if it is not. */
+/** Resolves in a later turn of the event loop if the current slice is over; `undefined` if it is not. */
 export const turnIfDue = (): Promise<void> | undefined =>
   performance.now() < sliceEnds
     ? undefined
