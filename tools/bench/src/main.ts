@@ -106,11 +106,6 @@ const measureIn = async (
   }
 }
 
-try {
-  await main()
-} catch (error) {
-  console.error(error instanceof Error ? error.message : error)
-  process.exitCode = 1
-}
+await main()
 // The helpers still listen; they end with this process.
 process.exit()

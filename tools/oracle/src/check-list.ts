@@ -36,7 +36,8 @@ const fault = (
   projects: Set<string>,
 ): Mismatch | undefined => {
   const indexes = new Map(places.map(({ key }, index) => [key, index]))
-  const required = requiredBefore(places)
+  const required = (from: number, to?: number) => places.slice(from, to).filter(({ isOptional }) => !isOptional)
+  const { offset, limit, total } = page ?? { offset: 0, limit: entries.length, total: entries.length }
   let last = -1
   let first = places.length
   for (const [at, entry] of entries.entries()) {
@@ -51,20 +52,16 @@ const fault = (
     }
     if (index <= last) return { what: `entry ${at} comes twice, or not in its order`, found: entry }
     if (at === 0) first = index
-    const skipped = at === 0 ? undefined : places.slice(last + 1, index).find(({ isOptional }) => !isOptional)
+    const [skipped] = at > 0 || offset === 0 ? required(last + 1, index) : []
     if (skipped !== undefined) return { what: `an entry is missing before entry ${at}`, expected: shown(skipped) }
     last = index
     if (place.projectSlug !== undefined) projects.add(place.projectSlug)
   }
 
-  const all = required[places.length] ?? 0
-  if (page === undefined) {
-    const missing =
-      places.slice(0, first).find(({ isOptional }) => !isOptional) ??
-      (entries.length === 0 ? undefined : places.slice(last + 1).find(({ isOptional }) => !isOptional))
-    return missing === undefined ? undefined : { what: "an entry is missing", expected: shown(missing) }
-  }
-  const { offset, limit, total } = page
+  const isEnd = offset + entries.length === total && (entries.length > 0 || offset === 0)
+  const [missing] = isEnd ? required(last + 1) : []
+  if (missing !== undefined) return { what: "an entry is missing at the end", expected: shown(missing) }
+  const all = required(0).length
   if (total < all || total > places.length) {
     return { what: "the total is wrong", found: total, expected: `${all} to ${places.length}` }
   }
@@ -72,17 +69,11 @@ const fault = (
   if (entries.length !== expected) {
     return { what: "the page has fewer or more entries than its total implies", found: entries.length, expected }
   }
-  if (entries.length > 0 && (offset < (required[first] ?? 0) || offset > first)) {
-    return { what: "the page begins elsewhere", found: offset, expected: `${required[first]} to ${first}` }
+  const least = required(0, first).length
+  if (entries.length > 0 && (offset < least || offset > first)) {
+    return { what: "the page begins elsewhere", found: offset, expected: `${least} to ${first}` }
   }
   return undefined
-}
-
-/** How many of the places before each must be present. */
-const requiredBefore = (places: ReadonlyArray<Place>): ReadonlyArray<number> => {
-  const before = [0]
-  for (const { isOptional } of places) before.push((before.at(-1) ?? 0) + (isOptional ? 0 : 1))
-  return before
 }
 
 const shown = ({ entries }: Place): ReadonlyArray<unknown> => [...entries].map((one) => JSON.parse(one) as unknown)

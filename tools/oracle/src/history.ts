@@ -52,7 +52,6 @@ export const historyOf = (world: World) => {
   const losses: Array<Loss> = []
   const asked = new Set<string>()
   const malformed = new Map<string, string>()
-  let revision = 0
 
   /** Records the differences that a change between `before` and `now` made. */
   const note = (before: number, now: number): void => {
@@ -97,23 +96,18 @@ export const historyOf = (world: World) => {
     losses: losses as ReadonlyArray<Loss>,
     /** Records that the row with this uuid, which comes with the next change, is malformed, and where its data is. */
     expectMalformed: (uuid: string, protects: string) => void malformed.set(uuid, protects),
-    /** Increases with every change. */
-    revision: () => revision,
     /** Applies a change to the world, and records the differences. Changes run one after the other. */
     change: async (mutation: () => void | Promise<void>): Promise<void> => {
       const before = performance.now()
       await mutation()
       note(before, performance.now())
-      revision += 1
     },
     /** A system loses its records until the returned function is called. */
     lose: (offeringSlug: string): (() => void) => {
       const loss = { offeringSlug, from: performance.now(), until: Number.POSITIVE_INFINITY }
       losses.push(loss)
-      revision += 1
       return () => {
         loss.until = performance.now()
-        revision += 1
       }
     },
   }

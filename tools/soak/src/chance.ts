@@ -1,12 +1,12 @@
 /** Seeded randomness, so that a run can be repeated. */
+import { hash } from "node:crypto"
 import { random } from "@cscs/sandbox"
 
 export type Chance = ReturnType<typeof chanceOf>
 
 /** @param purpose gives another sequence of the same seed, so that one consumer's draws do not shift the others' */
 export const chanceOf = (seed: number, purpose: string) => {
-  const mix = (hash: number, letter: string) => Math.imul(hash ^ letter.charCodeAt(0), 0x01000193)
-  const numbers = random([...purpose].reduce(mix, seed | 0))
+  const numbers = random(hash("sha256", `${seed} ${purpose}`, "buffer").readInt32LE())
   return {
     ...numbers,
     /** At least `from`, below `to`. */

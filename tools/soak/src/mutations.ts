@@ -39,7 +39,7 @@ interface World {
 /** Changes the world until `stop`; resolves when it is still, with all roles restored. */
 export const mutateWorld = async (world: World, stop: AbortSignal): Promise<void> => {
   const { chance } = world
-  const turns = turnsOf(world)
+  const turns = turnsOf(world, stop)
   while (!stop.aborted) {
     // Then it is still for a while, so that there is only one correct response.
     for (let left = 5 + chance.below(15); left > 0 && !stop.aborted; left--) {
@@ -48,15 +48,14 @@ export const mutateWorld = async (world: World, stop: AbortSignal): Promise<void
     }
     await pause(chance.between(3000, 7000), stop)
   }
-  await turns.end()
+  await turns.regained()
 }
 
-const turnsOf = (around: World) => {
+const turnsOf = (around: World, stop: AbortSignal) => {
   const { sandbox, history, chance, isCalmFor, counts } = around
   const { world, waldur } = sandbox
   const last = { came: Number.NEGATIVE_INFINITY, went: Number.NEGATIVE_INFINITY }
   let regained: Promise<void> = Promise.resolve()
-  let giveBack = () => {}
   /** A number for the next name or GID. */
   let made = 0
   /** Whether a record may be added (removed) now; if so, it is. */
@@ -230,21 +229,17 @@ const turnsOf = (around: World) => {
     const token = world.tokens.get(waldur.token)
     if (token !== undefined) token.sees = offerings
   }
-  /** A system loses its records for some seconds, as when the token's user loses its role. */
-  const lose = (): void => {
+  /** A system loses its records for some seconds, as when the token's user loses its role; resolves once it has them. */
+  const lose = async (): Promise<void> => {
     const system = chance.pick(systems)
     see(systems.filter((one) => one !== system))
     const isOver = history.lose(system)
-    const stop = new AbortController()
-    giveBack = () => stop.abort()
-    regained = pause(chance.between(4000, 9000), stop.signal).then(async () => {
-      // A loss that the proxy never saw does not count.
-      for (let left = 12; left > 0 && !isCalmFor(4000) && !stop.signal.aborted; left--) await pause(1000, stop.signal)
-      see("all")
-      isOver()
-      giveBack = () => {}
-    })
     count(counts, "role lost")
+    await pause(chance.between(4000, 9000), stop)
+    // A loss that the proxy never saw does not count.
+    for (let left = 12; left > 0 && !isCalmFor(4000) && !stop.aborted; left--) await pause(1000, stop)
+    see("all")
+    isOver()
   }
   let lastLoss = performance.now() - 15_000
 
@@ -253,17 +248,15 @@ const turnsOf = (around: World) => {
       if (performance.now() - lastLoss > 25_000 && chance.happens(0.2)) {
         lastLoss = performance.now()
         await regained
-        return lose()
+        regained = lose()
+        return
       }
       const [name, act] = chance.weighed(mutations)
-      const before = history.revision()
       await history.change(act)
-      if (history.revision() !== before) count(counts, name)
+      count(counts, name)
     },
-    end: async (): Promise<void> => {
-      giveBack()
-      await regained
-    },
+    /** Resolves when all roles are restored, soon after the stop. */
+    regained: () => regained,
   }
 }
 
