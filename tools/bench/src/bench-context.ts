@@ -2,15 +2,7 @@
 import { mkdir, mkdtemp, symlink } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { setTimeout as pause } from "node:timers/promises"
-import {
-  cpuSecondsOf,
-  imageEnvironment,
-  parseLogLine,
-  type RunningProxy,
-  stagesOf,
-  startProxy,
-  wordsOf,
-} from "@cscs/harness"
+import { cpuSecondsOf, imageEnvironment, parseLogLine, type RunningProxy, startProxy } from "@cscs/harness"
 import { onServerCore } from "./cores.ts"
 import type { Helper } from "./helpers.ts"
 import type { SandboxCommands } from "./sandbox-process.ts"
@@ -46,7 +38,7 @@ export interface Bench {
 /** No further upstream calls unless requested, however long a measurement takes. */
 export const freshForLong = { CACHE_FRESH_FOR: "1h", CACHE_FULL_REFRESH_EVERY: "1h" }
 
-/** `npx`: the package's executable through a link, with no variable of the image. `image`: entry point and variables. */
+/** `npx`: the package's executable through a link, with no variable of the image. `image`: the script itself, which is its entry point, and its variables. */
 export type Way = "npx" | "image"
 
 export interface BenchedProxy extends RunningProxy {
@@ -64,7 +56,7 @@ const start = async (
   const directory = await mkdtemp(join(folder, "proxy-"))
   const refreshes: Array<number> = []
   const running = await startProxy({
-    command: place(way === "npx" ? await linkTo(main, directory) : await entryPointOf(main)),
+    command: place(way === "npx" ? await linkTo(main, directory) : main),
     directory,
     environment: {
       PATH: `${dirname(process.execPath)}:${process.env.PATH}`,
@@ -90,12 +82,6 @@ const linkTo = async (main: string, folder: string): Promise<string> => {
   await mkdir(dirname(link))
   await symlink(main, link)
   return link
-}
-
-/** The image's entry point is one word. */
-const entryPointOf = async (main: string): Promise<string> => {
-  const [program = ""] = wordsOf((await stagesOf()).at(-1) ?? [], "ENTRYPOINT")
-  return program.replace("/app/", `${join(dirname(main), "..")}/`)
 }
 
 /** Starts a proxy and passes it to `use` after its first response. It always ends. */

@@ -65,7 +65,6 @@ export const measureOneChange = async (bench: Bench): Promise<void> => {
 const kinds: ReadonlyArray<readonly [ChangeKind, string]> = [
   ["options", "a resource gets other quotas"],
   ["finish-update", "an order to update is done"],
-  ["vanish", "a resource is in Waldur's list no more (found by a full read)"],
 ]
 
 const freshForMs = 1000
@@ -85,8 +84,6 @@ export const measureSeen = (bench: Bench): Promise<void> =>
       const longest = Math.max(...took)
       const during = Math.max(0, ...refreshes.slice(before))
       bench.row(name, whole(took.length), ...[median(took), longest, during].map(seconds))
-      // A row that is gone makes a full read necessary.
-      if (kind === "vanish") continue
       const wanted = `${name}: seen within \`fresh_for\` (1 s) and 0.5 s`
       bench.target(wanted, longest <= freshForMs + seenWithin, seconds(longest))
     }

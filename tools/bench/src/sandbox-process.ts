@@ -12,11 +12,8 @@ export type CallCount = ReturnType<SandboxCommands["stats"]>[number]
 /** A requested list of Waldur's, without the page number. */
 export type AskedList = ReturnType<SandboxCommands["lists"]>[number]
 
-/**
- * The kinds of changes to a resource. `options`: a provider sets other quotas. `finish-update`: an executing update is
- * done. `vanish`: the row disappears from all lists, as after a change of rights; Waldur has no action for that.
- */
-export type ChangeKind = "options" | "finish-update" | "vanish"
+/** The kinds of changes to a resource: a provider sets other quotas; an executing update is done. */
+export type ChangeKind = "options" | "finish-update"
 
 let sandbox: Sandbox | undefined
 const started = (): Sandbox => {
@@ -46,21 +43,14 @@ const post = async (path: string, body: unknown = {}): Promise<void> => {
 let storage = 0
 
 const perform = async (kind: ChangeKind, uuid: string): Promise<void> => {
-  const { world } = started()
-  const index = world.resources.findIndex((row) => row.uuid === uuid)
-  switch (kind) {
-    case "options":
-      storage += 1
-      return post(`marketplace-provider-resources/${uuid}/update_options_direct/`, {
-        options: { soft_quota_space: storage, hard_quota_space: storage + 1 },
-      })
-    case "finish-update": {
-      const order = world.resources[index]?.order_in_progress as WaldurRecord
-      return post(`marketplace-orders/${order.uuid}/set_state_done/`)
-    }
-    case "vanish":
-      world.resources.splice(index, 1)
+  if (kind === "finish-update") {
+    const { order_in_progress: order } = started().world.resources.find((row) => row.uuid === uuid) ?? {}
+    return post(`marketplace-orders/${(order as WaldurRecord).uuid}/set_state_done/`)
   }
+  storage += 1
+  return post(`marketplace-provider-resources/${uuid}/update_options_direct/`, {
+    options: { soft_quota_space: storage, hard_quota_space: storage + 1 },
+  })
 }
 
 /** Pages of resources with an order in progress are large and not trimmable, so every count separates them. */

@@ -1,14 +1,8 @@
 /** A process's memory and CPU time, from Linux. */
 import { readFileSync } from "node:fs"
 
-export interface Memory {
-  /** Current resident memory, in MB (1,000,000 bytes). */
-  readonly rss: number
-  /** Its maximum so far. */
-  readonly peak: number
-}
-
-export const memoryOf = (pid: number): Memory => {
+/** Resident memory now, and its maximum so far, in MB (1,000,000 bytes). */
+export const memoryOf = (pid: number) => {
   const status = readFileSync(`/proc/${pid}/status`, "utf8")
   // safe-regex: a file of the kernel's, asked for two names
   const megabytes = (name: string) => (Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(status)?.[1]) * 1024) / 1e6

@@ -32,7 +32,7 @@ import { logReader } from "./log-reader.ts"
 import { mutateWorld } from "./mutations.ts"
 import * as pace from "./pace.ts"
 import { pause } from "./pause.ts"
-import { growthInSecondHalf, memoryFault, type Sample } from "./vital-signs.ts"
+import { growthInSecondHalf, memoryFault } from "./vital-signs.ts"
 
 const callers = 8
 const resources = 300
@@ -86,11 +86,11 @@ const soak = async (): Promise<ReadonlyArray<string>> => {
   const shared = { client, checker, kept: [] as Kept[] }
 
   const isOver = new AbortController()
-  const samples: Array<Sample> = []
+  const samples: Array<number> = []
   const clock = setInterval(() => {
     const at = Math.round((performance.now() - begun) / 1000)
     if (hasEnded(proxy.child)) return isOver.abort()
-    samples.push({ at, rss: memoryOf(proxy.pid).rss })
+    samples.push(memoryOf(proxy.pid).rss)
     if (at % 10 === 0) console.log(`${at} s, wrong: ${checker.wrongs.length}`, checker.statuses)
     if (at >= seconds) isOver.abort()
   }, 1000)
@@ -112,7 +112,7 @@ const soak = async (): Promise<ReadonlyArray<string>> => {
   await proxy.stop()
   await sandbox.close()
 
-  const rss = samples.map((sample) => Math.round(sample.rss))
+  const rss = samples.map(Math.round)
   console.log({
     statuses: checker.statuses,
     checked: checker.checks,

@@ -1,11 +1,4 @@
-/** Whether the proxy's memory grows. */
-
-/** Resident megabytes (1,000,000 bytes), second by second. */
-export interface Sample {
-  /** Seconds since the load began. */
-  readonly at: number
-  readonly rss: number
-}
+/** Whether the proxy's memory grows. Samples are resident megabytes (1,000,000 bytes), one for each second of load. */
 
 /** Megabytes for any run: a world of some hundred resources needs far less, and a container has more. */
 const mostResident = 400
@@ -18,8 +11,8 @@ const mostGrowth = 20
 const longEnough = 200
 
 /** What is wrong with the memory, or `undefined`. */
-export const memoryFault = (samples: ReadonlyArray<Sample>): string | undefined => {
-  const peak = Math.max(...samples.map(({ rss }) => rss))
+export const memoryFault = (samples: ReadonlyArray<number>): string | undefined => {
+  const peak = Math.max(...samples)
   if (peak > mostResident) return `resident memory rose to ${Math.round(peak)} MB, over the limit of ${mostResident}`
   const growth = growthInSecondHalf(samples)
   return growth !== undefined && growth > mostGrowth
@@ -31,12 +24,9 @@ export const memoryFault = (samples: ReadonlyArray<Sample>): string | undefined 
  * Twice the difference between the means of the last two quarters, so that no single garbage collection decides;
  * `undefined` for short runs.
  */
-export const growthInSecondHalf = (samples: ReadonlyArray<Sample>): number | undefined => {
-  const end = samples.at(-1)?.at ?? 0
-  if (end < longEnough) return undefined
-  const meanFrom = (from: number, to: number) => {
-    const part = samples.filter(({ at }) => at >= end * from && at < end * to)
-    return part.reduce((sum, { rss }) => sum + rss, 0) / part.length
-  }
-  return 2 * (meanFrom(0.75, 1) - meanFrom(0.5, 0.75))
+export const growthInSecondHalf = (samples: ReadonlyArray<number>): number | undefined => {
+  if (samples.length < longEnough) return undefined
+  const quarter = Math.floor(samples.length / 4)
+  const mean = (part: ReadonlyArray<number>) => part.reduce((sum, rss) => sum + rss, 0) / part.length
+  return 2 * (mean(samples.slice(-quarter)) - mean(samples.slice(-2 * quarter, -quarter)))
 }

@@ -33,7 +33,7 @@ test("the soak refuses a wrong option and names it", async () => {
 })
 
 test("memory that grows steadily is a fault, and fluctuating memory is not", () => {
-  const samples = (rss: (at: number) => number) => Array.from({ length: 300 }, (_, at) => ({ at, rss: rss(at) }))
+  const samples = (rss: (at: number) => number) => Array.from({ length: 300 }, (_, at) => rss(at))
   expect(memoryFault(samples((at) => 100 + at / 2))).toMatch(/grew/)
   expect(memoryFault(samples((at) => 150 + 40 * Math.sin(at)))).toBeUndefined()
   expect(memoryFault(samples(() => 500))).toMatch(/rose to 500 MB/)

@@ -1,15 +1,12 @@
-/** The clients and the users of `realms/`, for the tests and `main.ts`. */
+/** The clients and the users of `realms/`, for the tests. */
 import cscs from "./realms/cscs-realm.json" with { type: "json" }
 import other from "./realms/other-realm.json" with { type: "json" }
 
 export const realmNames: ReadonlyArray<string> = [cscs.realm, other.realm]
 
-/** The clients of the realm `cscs`. */
-export const realmClients = cscs.clients
-
 /** A client of the realm `cscs`, by its ID. */
 export const realmClient = (clientId: "storage-proxy" | "provisioner" | "foreign") => {
-  const client = realmClients.find((each) => each.clientId === clientId)
+  const client = cscs.clients.find((each) => each.clientId === clientId)
   if (client === undefined) throw new Error(`realms/cscs-realm.json has no client ${clientId}`)
   return client
 }
