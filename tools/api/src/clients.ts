@@ -2,13 +2,12 @@
 import assert from "node:assert"
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { delimiter, join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { type Environment, run, sandboxEnvironment, startProxy } from "@cscs/harness"
 import { buildWorld, placeOrder, startSandbox, type WaldurRecord } from "@cscs/sandbox"
 import { createConfig, lintFromString } from "@redocly/openapi-core"
 import openapiTS, { astToString } from "openapi-typescript"
 
-const workspace = fileURLToPath(new URL("..", import.meta.url))
+const workspace = join(import.meta.dirname, "..")
 const examples = join(workspace, "..", "..", "examples")
 
 /** All of Redocly's rules but two. */

@@ -7,12 +7,11 @@
 import { createHash } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { cachedFolder, reportedStep, run, sandboxEnvironment, scratchFolder, startProxy } from "@cscs/harness"
 import { startSandbox } from "@cscs/sandbox"
 import { clientChecks } from "./clients.ts"
 
-const here = fileURLToPath(new URL("..", import.meta.url))
+const here = join(import.meta.dirname, "..")
 const requirements = join(here, "requirements.txt")
 const configuration = ["--config-file", join(here, "schemathesis.toml")]
 // Schemathesis and Hypothesis write their caches to the working directory.

@@ -13,18 +13,17 @@
  */
 import { readFile, writeFile } from "node:fs/promises"
 import { join, resolve } from "node:path"
-import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { buildProxy, builtIn, scratchFolder } from "@cscs/harness"
 import type { Bench } from "./bench-context.ts"
 import { oneDecimal, whole } from "./figures.ts"
 import { startHelper } from "./helpers.ts"
-import { surroundings } from "./machine.ts"
+import { load, surroundings } from "./machine.ts"
 import { names, questions, type Section } from "./questions.ts"
 import { report, tableOf } from "./report.ts"
 import type { SandboxCommands } from "./sandbox-process.ts"
 
-const document = fileURLToPath(new URL("../../../docs/benchmarks.md", import.meta.url))
+const document = join(import.meta.dirname, "../../../docs/benchmarks.md")
 
 const { values } = parseArgs({
   options: {
@@ -48,8 +47,8 @@ const main = async (): Promise<void> => {
   if (unknown !== undefined) throw new Error(`--only: ${JSON.stringify(unknown)} is none of ${names.join(", ")}`)
   if (given?.some((size) => !Number.isInteger(size) || size < 1)) throw new Error("--resources: expected numbers")
   const begin = performance.now()
-  const where = await surroundings(process.argv.slice(2))
-  if (where.load > 0.5) say(`Others use this machine (load ${oneDecimal(where.load)}): the figures will be too bad`)
+  const machine = await surroundings()
+  if (load() > 0.5) say(`Others use this machine (load ${oneDecimal(load())}): the figures will be too bad`)
   const folder = scratchFolder("bench")
   const built = values.app === undefined ? await buildProxy(join(folder, "deployed")) : builtIn(resolve(values.app))
   const earlier = new Map<string, number>()
@@ -66,7 +65,7 @@ const main = async (): Promise<void> => {
   const isComplete = !values.quick && values.only === undefined && given === undefined
   if (isComplete || values.write) {
     const minutes = (performance.now() - begin) / 60_000
-    await writeFile(document, report(where, measured, minutes, notes))
+    await writeFile(document, report(machine, measured, minutes, notes))
     say(`Written: ${document}`)
   } else {
     for (const { question, head, rows } of measured) console.log(`\n## ${question}\n\n${tableOf(head, rows)}`)

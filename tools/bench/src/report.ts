@@ -1,7 +1,5 @@
 /** The document of a run. */
-import { oneDecimal, twoDecimals } from "./figures.ts"
-import { generator } from "./load.ts"
-import type { Surroundings } from "./machine.ts"
+import { oneDecimal } from "./figures.ts"
 import { type Row, type Section, setUp } from "./questions.ts"
 
 /** @param head names of the columns, separated by ` | ` */
@@ -13,31 +11,22 @@ export const tableOf = (head: string, rows: ReadonlyArray<Row>): string => {
 }
 
 /**
+ * @param machine the rows of the table about it
  * @param minutes the duration of the run
  * @param notes written by hand
  */
 export const report = (
-  surroundings: Surroundings,
+  machine: ReadonlyArray<Row>,
   sections: ReadonlyArray<Omit<Section, "name" | "sizes" | "measure">>,
   minutes: number,
   notes: string,
 ): string => {
-  const { date, command, commit, processor, cores, memory, system, node, load } = surroundings
   const targets = sections.flatMap((section) => section.targets)
   const missed = targets.filter(({ met }) => !met)
   return `${[
     "# Benchmarks",
-    `Written by \`${command}\` (tools/bench), which ran ${oneDecimal(minutes)} minutes. Do not edit: what is written by hand is in notes.md and method.md of tools/bench/src.`,
-    tableOf(" | ", [
-      ["date", date],
-      ["commit", commit],
-      ["processor", `${processor}, ${cores} cores`],
-      ["memory", `${oneDecimal(memory)} GB`],
-      ["system", system],
-      ["load before the run", `${twoDecimals(load)} of ${cores} cores`],
-      ["load generator", generator],
-      ["Node", node],
-    ]),
+    `Written by \`${["pnpm bench", ...process.argv.slice(2)].join(" ")}\` (tools/bench), which ran ${oneDecimal(minutes)} minutes. Do not edit: what is written by hand is in notes.md and method.md of tools/bench/src.`,
+    tableOf(" | ", machine),
     setUp,
     "## Targets",
     missed.length === 0 ? `All ${targets.length} are met.` : `${missed.length} of ${targets.length} are missed.`,

@@ -4,7 +4,6 @@
  */
 import { existsSync, mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { executable, run, scratchFolder, spawnProxy, startProxy } from "@cscs/harness"
 import { buildDemoWorld, buildWorld, startSandbox } from "@cscs/sandbox"
@@ -64,7 +63,7 @@ auth:
 putCommand("storage-proxy", ...executable())
 
 // A fresh clone has not built the page that the demo opens with.
-const explorer = fileURLToPath(new URL("../../../packages/explorer/", import.meta.url))
+const explorer = join(import.meta.dirname, "../../../packages/explorer")
 if (!existsSync(join(explorer, "dist/index.html"))) {
   await run(process.execPath, [join(explorer, "node_modules/vite/bin/vite.js"), "build"], { cwd: explorer })
 }
@@ -90,7 +89,7 @@ storage_systems:            # name in entries: plain directories, for tries
 ${systems.map((system) => `  ${system}: {driver: directory, root: ${folder}/disk/${system}}`).join("\n")}
 `,
 )
-const provisioner = fileURLToPath(new URL("../../../apps/provisioner/src/main.ts", import.meta.url))
+const provisioner = join(import.meta.dirname, "../../../apps/provisioner/src/main.ts")
 putCommand("storage-provisioner", process.execPath, provisioner)
 // What examples/python takes from the environment; the proxy, without authentication, ignores the token.
 put(

@@ -6,7 +6,6 @@
 import { globSync } from "node:fs"
 import { chmod, mkdir, writeFile } from "node:fs/promises"
 import { basename, dirname, join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { reportedStep, run, scratchFolder, stagesOf, wordsOf } from "@cscs/harness"
 import { buildApps } from "./built-app.ts"
 import { configOf, lintChart, testCommandOf, validateChart } from "./chart.ts"
@@ -15,7 +14,7 @@ import { checkMonitoring, dashboardQueries } from "./monitoring.ts"
 import { startApp } from "./started-app.ts"
 import { checkUnits } from "./systemd-unit.ts"
 
-const workspace = fileURLToPath(new URL("../../..", import.meta.url)).replace(/\/$/, "")
+const workspace = join(import.meta.dirname, "../../..")
 const deploy = join(workspace, "deploy")
 const chart = join(deploy, "helm/storage-proxy")
 const charts = [chart, join(deploy, "helm/storage-provisioner")]

@@ -5,10 +5,9 @@
  */
 import { existsSync, globSync, readFileSync } from "node:fs"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { spawnProxy } from "@cscs/harness"
 
-const root = fileURLToPath(new URL("../../..", import.meta.url))
+const root = join(import.meta.dirname, "../../..")
 const documents = globSync("**/*.md", {
   cwd: root,
   exclude: (path) => /(^|\/)(node_modules|dist|\.changeset|CHANGELOG\.md)(\/|$)/.test(path),

@@ -3,10 +3,9 @@
  * back to the workspace, so a concurrent build there does not affect measurements.
  */
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { run } from "./run.ts"
 
-const script = fileURLToPath(new URL("../../../deploy/make-app-folder.ts", import.meta.url))
+const script = join(import.meta.dirname, "../../../deploy/make-app-folder.ts")
 
 /** The script for Node in a built folder. */
 export const builtIn = (folder: string): string => join(folder, "dist", "main.js")

@@ -60,12 +60,6 @@ export const oracleOf = (about: {
   readonly wasFailing: (window: Window) => boolean
 }): Oracle => {
   const { history, api, fullRefreshEvery, askAgainAfter, wasFailing } = about
-  let sorted: ReadonlyArray<Past> = []
-  const pastsInOrder = () => {
-    if (sorted.length !== history.pasts.size) sorted = [...history.pasts.values()].sort(byPlace)
-    return sorted
-  }
-
   /** Changes that Waldur does not date are seen only by a full read. */
   const namesIn = (names: ReadonlyArray<Dated<string>> | undefined, { from, to }: Window): ReadonlyArray<string> =>
     (names ?? []).filter((one) => overlaps(one, from - fullRefreshEvery - 1000, to)).map(({ value }) => value)
@@ -84,25 +78,22 @@ export const oracleOf = (about: {
     )
 
   return (window, filter) => {
-    const seen = pastsInOrder()
+    const seen = [...history.pasts.values()]
       // The place in a malformed record may be wrong; its data is protected under every filter.
       .filter(({ place }) => place.protects !== undefined || isWanted(place, filter))
       .map((past) => sightOf(past, window, lossesIn(past, window)))
-      .filter(({ isEver }) => isEver)
+      .filter(({ versions }) => versions.length > 0)
+      .sort((a, b) => byPlace(a.past.place, b.past.place))
     const live = livePathsOf(seen)
     const places: Array<Place> = []
     const placed = seen.filter(({ past: { place } }) => place.protects === undefined && isWanted(place, filter))
     for (const tenant of Map.groupBy(placed, tenantOf).values()) {
-      const parent = (entries: ReadonlyArray<string>, members: ReadonlyArray<Sight>) => {
-        const place = parentPlace(entries, members, filter)
-        if (place !== undefined) places.push(place)
-      }
-      parent([tenantEntry((tenant[0] as Sight).past.place)], tenant)
+      places.push(...parentPlace([tenantEntry((tenant[0] as Sight).past.place)], tenant, filter))
       for (const customer of Map.groupBy(tenant, ({ past }) => past.place.customerSlug).values()) {
         const { past } = customer[0] as Sight
         const names = namesIn(history.customerNames.get(past.place.customerUuid), window)
         const entries = names.map((name) => customerEntry(past.place, name))
-        parent(entries, customer)
+        places.push(...parentPlace(entries, customer, filter))
         for (const member of customer) {
           const gid = history.gids.get(member.past.place.projectSlug)
           if (gid === undefined || gid.from > window.to) continue
@@ -150,7 +141,6 @@ const sightOf = (past: Past, window: Window, losses: ReadonlyArray<Loss>) => {
     mayBeKept: losses.length > 0,
     /** The provider's view, in every way that it may have been read. */
     versions: versions as ReadonlyArray<Facts>,
-    isEver: versions.length > 0,
     isAlways: valid.every(({ value }) => value !== undefined && stateSeen(value) !== undefined),
   }
 }
@@ -199,21 +189,18 @@ const parentPlace = (
   entries: ReadonlyArray<string>,
   members: ReadonlyArray<Sight>,
   { state, status }: Filter,
-): Place | undefined => {
+): ReadonlyArray<Place> => {
   const { past } = members[0] as Sight
   // Waldur's own state, as used by the filter.
   const passesState = (facts: Facts) => !state || facts.state === state
-  if ((status && status !== "pending") || !members.some(({ versions }) => versions.some(passesState))) return undefined
-  return {
-    key: keyOf((JSON.parse(entries[0] ?? "{}") as { itemId: string }).itemId, past.place),
-    entries: new Set(entries),
-    isOptional: !members.some(
-      (member) =>
-        member.isAlways &&
-        member.versions.every((facts) => passesState(facts) && !(state && mayBeSkipped(facts, member))),
-    ),
-    projectSlug: undefined,
-  }
+  if ((status && status !== "pending") || !members.some(({ versions }) => versions.some(passesState))) return []
+  const key = keyOf((JSON.parse(entries[0] ?? "{}") as { itemId: string }).itemId, past.place)
+  const isRequired = members.some(
+    (member) =>
+      member.isAlways &&
+      member.versions.every((facts) => passesState(facts) && !(state && mayBeSkipped(facts, member))),
+  )
+  return [{ key, entries: new Set(entries), isOptional: !isRequired, projectSlug: undefined }]
 }
 
 const isWanted = (place: Facts, { storage_system, data_type }: Filter): boolean =>
@@ -239,7 +226,7 @@ const encoded = (facts: Facts, around: Parameters<typeof expectedEntry>[1]): str
 const tenantOf = ({ past }: Sight) => `${past.place.offeringSlug} ${past.place.dataType} ${past.place.providerSlug}`
 
 /** System as configured, data type, tenant, customer, then age. */
-const byPlace = ({ place: a }: Past, { place: b }: Past): number =>
+const byPlace = (a: Facts, b: Facts): number =>
   systems.indexOf(a.offeringSlug as never) - systems.indexOf(b.offeringSlug as never) ||
   compare(a.dataType, b.dataType) ||
   compare(a.providerSlug, b.providerSlug) ||

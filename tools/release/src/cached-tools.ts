@@ -27,8 +27,5 @@ export const verdaccio = async (): Promise<string> => {
 export const nodeOf = async (version: string): Promise<string> => {
   // Its script installs the executable of this platform.
   const folder = await installed(`node-${version}`, { dependencies: { node: version }, allowScripts: { node: true } })
-  const node = join(folder, "node_modules/node/bin/node")
-  const found = (await run(node, ["--version"], { cwd: folder, env: cleanEnvironment })).trim()
-  if (found !== `v${version}`) throw new Error(`${node} is ${found}, wanted is v${version}`)
-  return node
+  return join(folder, "node_modules/node/bin/node")
 }

@@ -7,9 +7,9 @@
  *
  * Rehearses the working tree; with `--quick` one version step less. Exit code 1 at the first error.
  */
+import assert from "node:assert/strict"
 import { globSync, readFileSync } from "node:fs"
 import { dirname, join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import {
   cleanEnvironment,
@@ -23,15 +23,7 @@ import {
 import { startSandbox } from "@cscs/sandbox"
 import { nodeOf } from "./cached-tools.ts"
 import { addToNpmrc, copyRepository } from "./copied-repository.ts"
-import {
-  importOnly,
-  type LibraryFolder,
-  makeProject,
-  proxyByNpx,
-  runExample,
-  typecheck,
-  versionByNpx,
-} from "./empty-project.ts"
+import * as emptyProject from "./empty-project.ts"
 import { startRegistry } from "./registry.ts"
 import { addChangeset, moves, publish, type Versions, version } from "./releases.ts"
 import { checkTarball } from "./tarball.ts"
@@ -41,19 +33,13 @@ const APP = "@cscs/storage-proxy"
 const PROVISIONER = "@cscs/storage-provisioner"
 
 const { values: options } = parseArgs({ options: { quick: { type: "boolean", default: false } } })
-const workspace = fileURLToPath(new URL("../../..", import.meta.url)).replace(/\/$/, "")
+const workspace = join(import.meta.dirname, "../../..")
 
 /** Runs one step and reports its result. A failure ends the rehearsal, because later steps depend on it. */
 const step = async <A>(name: string, act: () => Promise<A>, words: (result: A) => string = () => "done") => {
   const result = async () => [await act()] as const
   const done = await reportedStep(name, result, ([one]) => words(one))
   return done === undefined ? process.exit() : done[0]
-}
-
-const sameSet = (found: ReadonlyArray<string>, wanted: ReadonlyArray<string>, what: string) => {
-  if (found.toSorted().join() !== wanted.toSorted().join()) {
-    throw new Error(`${what}\n      found:  ${found.join(", ") || "nothing"}\n      wanted: ${wanted.join(", ")}`)
-  }
 }
 
 const indented = (lines: ReadonlyArray<string>) => lines.map((line) => `\n      ${line}`).join("")
@@ -91,24 +77,18 @@ async function rehearse(): Promise<void> {
   if (globSync(join(copy, ".changeset/*.md")).length > 0) await step("changeset version", () => version(copy, env))
   const words = (versions: Versions) => indented([...versions].map((one) => one.join(" ")))
   const first = await step("build, changeset pack and publish", () => publish(copy, registry, names, env), words)
-  sameSet([...first.keys()], names, "The registry does not have what is not private")
   const early = [...first].filter(([, version]) => version.startsWith("0."))
   if (early.length > 0) {
     throw new Error(`The first release of a package is 1.0.0: a changeset must name it with \`major\`: ${early}`)
   }
   const chart = readFileSync(join(copy, "deploy/helm/storage-proxy/Chart.yaml"), "utf8")
-  sameSet(
-    Array.from(chart.matchAll(/^(?:version|appVersion): (.*)$/gm), ([, version = ""]) => version),
-    [first.get(APP) ?? "", first.get(APP) ?? ""],
-    "The chart does not have the version of the process",
-  )
+  const inChart = Array.from(chart.matchAll(/^(?:version|appVersion): (.*)$/gm), ([, version]) => version)
+  assert.deepEqual(inChart, [first.get(APP), first.get(APP)])
 
   const checkTarballs = async () => {
-    const checked = await Promise.all(
-      names.map(async (name) =>
-        checkTarball(name, await registry.packument(name), join(scratch, "tarballs", name), env),
-      ),
-    )
+    const check = async (name: string) =>
+      checkTarball(name, await registry.newest(name), join(scratch, "tarballs", name), env)
+    const checked = await Promise.all(names.map(check))
     const faults = checked.flatMap(({ faults }) => faults)
     if (faults.length > 0) throw new Error(indented(faults))
     return checked.map(({ seen }) => seen)
@@ -124,20 +104,22 @@ async function rehearse(): Promise<void> {
   for (const [version, node] of Object.entries(nodes)) {
     const here = withPath(cleanEnvironment, dirname(node))
     const project = join(scratch, `project-${version}`)
-    const install = () => makeProject(project, libraries, npmrc, typesOfNode, here)
+    const install = () => emptyProject.makeProject(project, libraries, npmrc, typesOfNode, here)
     await step(`Node ${version}: npm install by name`, install, (seen) => `${libraries.length} packages, ${seen}`)
     if (node === ownNode) {
       const tsc = join(copy, "node_modules/typescript/bin/tsc")
-      await step("types of the examples", () => typecheck(project, tsc, here))
+      await step("types of the examples", () => emptyProject.typecheck(project, tsc, here))
     }
     const configured = { ...here, ...configuration, STORAGE_PROXY_URL: proxy.url }
-    const examples = () => Promise.all(libraries.map((library) => runExample(project, library, configured)))
+    const examples = () =>
+      Promise.all(libraries.map((library) => emptyProject.runExample(project, library, configured)))
     await step(`Node ${version}: the READMEs' examples`, examples, ({ length }) => `${length} ran`)
-    const imports = () => Promise.all(libraries.map(({ name }) => importOnly(project, name, here)))
+    const imports = () => Promise.all(libraries.map(({ name }) => emptyProject.importOnly(project, name, here)))
     await step(`Node ${version}: an import alone`, imports, () => "changes nothing")
-    const byNpx = () => proxyByNpx(join(scratch, `npx-${version}`), npmrc, configured)
+    const byNpx = () => emptyProject.proxyByNpx(join(scratch, `npx-${version}`), npmrc, configured)
     await step(`Node ${version}: npx ${APP} serve`, byNpx, String)
-    const itsVersion = () => versionByNpx(join(scratch, `npx-provisioner-${version}`), npmrc, PROVISIONER, here)
+    const itsVersion = () =>
+      emptyProject.versionByNpx(join(scratch, `npx-provisioner-${version}`), npmrc, PROVISIONER, here)
     await step(`Node ${version}: npx ${PROVISIONER} --version`, itsVersion, String)
   }
 
@@ -157,11 +139,10 @@ async function rehearse(): Promise<void> {
         await version(copy, env)
         const after = await publish(copy, registry, names, env)
         const moved = moves(before, after).map((move) => move.replace(/: .*/, ""))
-        sameSet(moved, wanted, "What moved is not it and what needs it")
-        const dependent = await registry.packument("@cscs/proxy-server")
-        const range = dependent.versions[dependent["dist-tags"].latest]?.dependencies?.["@cscs/waldur-client"]
+        assert.deepEqual(moved, wanted.toSorted())
+        const { dependencies } = await registry.newest("@cscs/proxy-server")
         const inRange = kind === "patch" ? first : after
-        if (range !== `^${inRange.get("@cscs/waldur-client")}`) throw new Error(`@cscs/proxy-server asks for ${range}`)
+        assert.equal(dependencies?.["@cscs/waldur-client"], `^${inRange.get("@cscs/waldur-client")}`)
         return after
       },
       (after) => {
@@ -174,7 +155,7 @@ async function rehearse(): Promise<void> {
 }
 
 /** The packages that the repository publishes: all that are not private. */
-function publishable(copy: string): ReadonlyArray<LibraryFolder> {
+function publishable(copy: string): ReadonlyArray<emptyProject.LibraryFolder> {
   return globSync(join(copy, "{packages,apps}/*"))
     .map((folder) => ({ folder, ...manifestIn(folder) }))
     .filter((one) => one.private !== true)

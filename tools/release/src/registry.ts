@@ -7,13 +7,9 @@ import { verdaccio } from "./cached-tools.ts"
 
 export type Registry = Awaited<ReturnType<typeof startRegistry>>
 
-/** The metadata of a package. */
-export interface Packument {
-  readonly "dist-tags": { readonly latest: string }
-  readonly versions: Readonly<Record<string, Release>>
-}
-
-interface Release {
+/** The newest version of a package. */
+export interface Release {
+  readonly version: string
   readonly dependencies?: Readonly<Record<string, string>>
   readonly dist: { readonly tarball: string }
 }
@@ -49,10 +45,10 @@ export const startRegistry = async (folder: string) => {
      * token, even if the registry needs none.
      */
     npmrc: `@cscs:registry=${url}/\n//127.0.0.1:${port}/:_authToken=of-the-rehearsal\n`,
-    packument: async (name: string): Promise<Packument> => {
-      const response = await fetch(`${url}/${name.replace("/", "%2f")}`)
+    newest: async (name: string): Promise<Release> => {
+      const response = await fetch(`${url}/${name.replace("/", "%2f")}/latest`)
       if (!response.ok) throw new Error(`${response.url} returned ${response.status}: ${await response.text()}`)
-      return (await response.json()) as Packument
+      return (await response.json()) as Release
     },
   }
 }

@@ -8,11 +8,6 @@ import type { Registry } from "./registry.ts"
 /** The newest versions in the registry, by package. */
 export type Versions = ReadonlyMap<string, string>
 
-const publishedVersions = async (registry: Registry, names: ReadonlyArray<string>): Promise<Versions> => {
-  const latest = async (name: string) => [name, (await registry.packument(name))["dist-tags"].latest] as const
-  return new Map(await Promise.all(names.map(latest)))
-}
-
 /** Makes new versions from the changesets, with the command of the release workflow. */
 export const version = async (copy: string, env: Environment): Promise<void> => {
   await run("pnpm", ["run", "version-packages"], { cwd: copy, env })
@@ -23,14 +18,19 @@ export const version = async (copy: string, env: Environment): Promise<void> => 
  * Builds, packs what the registry does not have yet, and publishes these tarballs, like the release workflow. Returns
  * the registry's newest versions of these packages.
  */
-export const publish = async (copy: string, registry: Registry, names: ReadonlyArray<string>, env: Environment) => {
+export const publish = async (
+  copy: string,
+  registry: Registry,
+  names: ReadonlyArray<string>,
+  env: Environment,
+): Promise<Versions> => {
   await run("turbo", ["run", "build", "--output-logs=errors-only"], { cwd: copy, env })
   // Set twice for safety: everything is published here, not only our scope.
   const onlyHere = { ...env, npm_config_registry: registry.url, pnpm_config_registry: registry.url }
   const tarballs = await mkdtemp(`${copy}-packed-`)
   await run("changeset", ["pack", "--out-dir", tarballs], { cwd: copy, env: onlyHere })
   await run("changeset", ["publish", "--from-pack-dir", tarballs], { cwd: copy, env: onlyHere })
-  return publishedVersions(registry, names)
+  return new Map(await Promise.all(names.map(async (name) => [name, (await registry.newest(name)).version] as const)))
 }
 
 /** Writes a changeset like `changeset add`. */

@@ -52,7 +52,7 @@ export const faultInjection = (sandbox: Sandbox, chance: Chance) => {
     const [name, fault] = chance.weighed(faults)
     const revokes = name === tokenRefused && upstream !== "waldur"
     if (revokes) sandbox.hpcUserApi.revokeTokens()
-    const set = revokes ? [] : setFault(upstream, narrowed(fault, upstream))
+    const set = revokes ? [] : setFault(upstream, fault)
     return () => {
       for (const one of set) one.clear()
       count(struck, `${upstream}: ${name}`, revokes ? 1 : set.reduce((sum, one) => sum + one.struck, 0))
@@ -61,16 +61,13 @@ export const faultInjection = (sandbox: Sandbox, chance: Chance) => {
   }
 
   /** On a few requests, like a node that restarts, or on all of them for a while; of Waldur, on some paths. */
-  const narrowed = (fault: Fault, upstream: Upstream): Fault => {
+  const setFault = (upstream: Upstream, fault: Fault) => {
     const path = upstream === "waldur" ? chance.weighed(waldurPaths) : undefined
     const times = chance.happens(0.2) ? 1 + chance.below(8) : undefined
-    return { ...fault, ...(path !== undefined && { path }), ...(times !== undefined && { times }) }
-  }
-
-  const setFault = (upstream: Upstream, fault: Fault) => {
+    const narrowed = { ...fault, ...(path !== undefined && { path }), ...(times !== undefined && { times }) }
     // Not the POSTs by which the soak itself changes Waldur.
     const methods = upstream === "waldur" ? [{ method: "GET" }, { method: "HEAD" }] : [{}]
-    return methods.map((method) => sandbox.faults.set(upstream, { ...fault, ...method }))
+    return methods.map((method) => sandbox.faults.set(upstream, { ...narrowed, ...method }))
   }
 
   return {

@@ -5,7 +5,6 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { copyFile, mkdir, readdir, rename } from "node:fs/promises"
 import { delimiter, join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { freePort } from "../free-port.ts"
 import { end, hasEnded, watch } from "../processes.ts"
 import { run } from "../run.ts"
@@ -78,7 +77,7 @@ export const startKeycloak = async (fixedPort = 0) => {
 
 /** Replaces whole files, because another Keycloak may be reading them while it starts. */
 const placeRealms = async (data: string): Promise<void> => {
-  const [ours, theirs] = [fileURLToPath(new URL("./realms", import.meta.url)), join(data, "import")]
+  const [ours, theirs] = [join(import.meta.dirname, "realms"), join(data, "import")]
   await mkdir(theirs, { recursive: true })
   for (const name of await readdir(ours)) {
     const unfinished = join(data, `${name}.${process.pid}`)
