@@ -46,13 +46,14 @@ export interface BenchedProxy extends RunningProxy {
   readonly refreshes: ReadonlyArray<number>
 }
 
-/** Starts the proxy; resolves once it listens, which is before it has a list. */
-const start = async (
-  { main, folder, environment, profile }: Bench,
+/** Starts a proxy and passes it to `use` after its first response. It always ends. */
+export const withProxy = async <A>(
+  { main, folder, environment, profile, bearer }: Bench,
   settings: Readonly<Record<string, string>>,
-  way: Way,
-  place: typeof onServerCore,
-): Promise<BenchedProxy> => {
+  use: (running: BenchedProxy) => Promise<A>,
+  way: Way = "npx",
+  place = onServerCore,
+): Promise<A> => {
   const directory = await mkdtemp(join(folder, "proxy-"))
   const refreshes: Array<number> = []
   const running = await startProxy({
@@ -74,7 +75,12 @@ const start = async (
       if (text.includes('"snapshot-taken"')) refreshes.push(Number(parseLogLine(text)?.annotations.milliseconds))
     },
   })
-  return { ...running, refreshes }
+  try {
+    await firstAnswer(running.url + pageOf100, bearer)
+    return await use({ ...running, refreshes })
+  } finally {
+    await running.stop()
+  }
 }
 
 const linkTo = async (main: string, folder: string): Promise<string> => {
@@ -82,23 +88,6 @@ const linkTo = async (main: string, folder: string): Promise<string> => {
   await mkdir(dirname(link))
   await symlink(main, link)
   return link
-}
-
-/** Starts a proxy and passes it to `use` after its first response. It always ends. */
-export const withProxy = async <A>(
-  bench: Bench,
-  settings: Readonly<Record<string, string>>,
-  use: (running: BenchedProxy) => Promise<A>,
-  way: Way = "npx",
-  place = onServerCore,
-): Promise<A> => {
-  const running = await start(bench, settings, way, place)
-  try {
-    await firstAnswer(running.url + pageOf100, bench.bearer)
-    return await use(running)
-  } finally {
-    await running.stop()
-  }
 }
 
 /** Milliseconds after a response in which its remaining work is counted too: garbage, log, kept copies. */

@@ -12,33 +12,27 @@ import { cleanEnvironment, run, stagesOf, workingTree } from "@cscs/harness"
 export const buildApps = async (workspace: string, scratch: string): Promise<readonly [string, string]> => {
   const copy = `${scratch}/build`
   await mkdir(copy)
-  const folders = [`${scratch}/app`, `${scratch}/provisioner`] as const
-  const ran = new Set<string>()
-  await buildStage(workspace, "Dockerfile", copy, folders[0], ran)
-  await buildStage(workspace, "provisioner.Dockerfile", copy, folders[1], ran)
-  await rm(copy, { recursive: true })
-  return folders
-}
-
-/** @param ran instructions that were carried out; as with Docker, the same one is not repeated */
-const buildStage = async (workspace: string, dockerfile: string, copy: string, app: string, ran: Set<string>) => {
   const files = await contextFiles(workspace)
-  const [stage = []] = await stagesOf(`${workspace}/deploy/${dockerfile}`)
-  for (const { name, text } of stage) {
-    if (ran.has(`${name} ${text}`)) continue
-    ran.add(`${name} ${text}`)
-    if (name === "COPY") {
-      const sources = text.split(/\s+/).slice(0, -1)
-      for (const file of files.filter((file) => sources.includes(file) || sources.includes("."))) {
-        await cp(`${workspace}/${file}`, `${copy}/${file}`)
+  const [proxy, provisioner] = [`${scratch}/app`, `${scratch}/provisioner`] as const
+  const done = new Set<string>()
+  for (const [dockerfile, app] of Object.entries({ Dockerfile: proxy, "provisioner.Dockerfile": provisioner })) {
+    const [stage = []] = await stagesOf(`${workspace}/deploy/${dockerfile}`)
+    // As with Docker, an instruction that was carried out is not repeated.
+    for (const { name, text } of stage.filter((one) => !done.has(`${one.name} ${one.text}`))) {
+      done.add(`${name} ${text}`)
+      if (name === "COPY") {
+        const sources = text.split(/\s+/).slice(0, -1)
+        for (const file of files.filter((file) => sources.includes(file) || sources.includes("."))) {
+          await cp(`${workspace}/${file}`, `${copy}/${file}`)
+        }
       }
-    }
-    if (name === "RUN") {
       // A cold build of all packages on a busy machine.
       const options = { cwd: copy, env: cleanEnvironment, timeout: 900_000 }
-      await run("/bin/sh", ["-c", text.replaceAll("/app", app)], options)
+      if (name === "RUN") await run("/bin/sh", ["-c", text.replaceAll("/app", app)], options)
     }
   }
+  await rm(copy, { recursive: true })
+  return [proxy, provisioner]
 }
 
 /** The build context of `docker build`: the files of the working tree that .dockerignore lets through. */

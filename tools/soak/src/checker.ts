@@ -10,18 +10,11 @@ import {
   type Window,
 } from "@cscs/oracle"
 import type { Upstream } from "@cscs/sandbox"
-import type { ListRequest, Reply } from "./client.ts"
+import type { Reply } from "./client.ts"
 import { type Counts, count } from "./counts.ts"
 import { upstreams } from "./fault-injection.ts"
 import type { LogReader } from "./log-reader.ts"
 import { calmAfter, freshFor, longestRefresh, oldestInCalm, staleIfError } from "./pace.ts"
-
-export interface WrongResponse extends Mismatch {
-  /** Seconds since the load began. */
-  readonly at: number
-  readonly request: ListRequest | undefined
-  readonly response: object
-}
 
 /** A response that a caller has, and may revalidate. */
 export interface Kept {
@@ -59,7 +52,8 @@ export const checkerOf = (about: {
 }) => {
   const { history, oracle, wasFailing, firstRead, begun } = about
   const { guardedSince } = about.log
-  const wrongs: Array<WrongResponse> = []
+  /** Each with its request and response, and the seconds since the load began. */
+  const wrongs: Array<Mismatch & Readonly<Record<"at" | "request" | "response", unknown>>> = []
   const statuses: Counts = new Map()
   const checks: Counts = new Map()
   const bodies = new Map<string, string>()
@@ -85,7 +79,7 @@ export const checkerOf = (about: {
   }
 
   return {
-    wrongs: wrongs as ReadonlyArray<WrongResponse>,
+    wrongs,
     /** Responses by status, and `left` for callers that disconnected. */
     statuses,
     checks,

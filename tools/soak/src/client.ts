@@ -8,27 +8,20 @@ export interface ListRequest {
   readonly headers?: Readonly<Record<string, string>>
 }
 
-export interface Reply {
-  readonly request: ListRequest
-  readonly status: number
-  readonly header: (name: string) => string | undefined
-  /** Decompressed. */
-  readonly body: Buffer
-  /** By `performance.now()`: before the request, and when its headers arrived. */
-  readonly sentAt: number
-  readonly receivedAt: number
-}
-
 export type Client = ReturnType<typeof clientOf>
+export type Reply = Awaited<ReturnType<Client["send"]>>
 
 export const clientOf = (origin: string) => {
   const fetched = ({ path, headers }: ListRequest, signal?: AbortSignal) =>
     fetch(origin + path, { headers: { "Accept-Encoding": "identity", ...headers }, signal: signal ?? null })
   return {
-    send: async (about: ListRequest): Promise<Reply> => {
+    /** Sends a request and reads the response. Times are those of `performance.now()`. */
+    send: async (about: ListRequest) => {
       const sentAt = performance.now()
       const response = await fetched(about)
+      // When its headers arrived.
       const receivedAt = performance.now()
+      // Decompressed.
       const body = Buffer.from(await response.arrayBuffer())
       const header = (name: string) => response.headers.get(name) ?? undefined
       return { request: about, status: response.status, header, body, sentAt, receivedAt }

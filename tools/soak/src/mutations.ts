@@ -54,19 +54,17 @@ export const mutateWorld = async (world: World, stop: AbortSignal): Promise<void
 const turnsOf = (around: World, stop: AbortSignal) => {
   const { sandbox, history, chance, isCalmFor, counts } = around
   const { world, waldur } = sandbox
-  const last = { came: Number.NEGATIVE_INFINITY, went: Number.NEGATIVE_INFINITY }
+  let last = { does: "come", at: Number.NEGATIVE_INFINITY }
   let regained: Promise<void> = Promise.resolve()
   /** A number for the next name or GID. */
   let made = 0
   /** Whether a record may be added (removed) now; if so, it is. */
-  const may = (does: "came" | "went", other: "came" | "went"): boolean => {
-    if (performance.now() - last[other] < apart) return false
-    last[does] = performance.now()
+  const may = (does: "come" | "go"): boolean => {
+    if (does !== last.does && performance.now() - last.at < apart) return false
+    last = { does, at: performance.now() }
     made += 1
     return true
   }
-  const mayCome = () => may("came", "went")
-  const mayGo = () => may("went", "came")
   const malformedRows = new Set<WaldurRecord>()
   // Each kind in turn, so that a short run has several.
   let malformedCame = 0
@@ -103,7 +101,7 @@ const turnsOf = (around: World, stop: AbortSignal) => {
 
   /** A resource with a project of its own, or in the place of one that is being removed. */
   const comes = (): void => {
-    if (!mayCome()) return
+    if (!may("come")) return
     const old = chance.happens(0.5) ? some((row) => isBeingRemoved(String(row.state))) : undefined
     const row = added(old ?? chance.pick(ordinary()))
     if (old !== undefined) return
@@ -114,7 +112,7 @@ const turnsOf = (around: World, stop: AbortSignal) => {
 
   /** A malformed live record in the place of another. */
   const malformedComes = (): void => {
-    if (malformedRows.size >= mostMalformed || !mayCome()) return
+    if (malformedRows.size >= mostMalformed || !may("come")) return
     // In a place where a removal would be served without this record.
     const isServed = (row: WaldurRecord) =>
       (row.state === "Terminated" || (row.state === "Terminating" && hasOrder("executing")(row))) &&
@@ -138,7 +136,7 @@ const turnsOf = (around: World, stop: AbortSignal) => {
   }
   const malformedGoes = (): void => {
     const row = [...malformedRows].at(0)
-    if (row === undefined || !mayGo()) return
+    if (row === undefined || !may("go")) return
     malformedRows.delete(row)
     const at = world.resources.indexOf(row)
     if (at >= 0) world.resources.splice(at, 1)
@@ -178,7 +176,7 @@ const turnsOf = (around: World, stop: AbortSignal) => {
     mutation(8, "order appeared", sandboxDoes("order-appears")),
     mutation(8, "order moved", () => {
       // An order to create may bring its resource into the list.
-      if (mayCome()) sandboxDoes("order-moves")()
+      if (may("come")) sandboxDoes("order-moves")()
     }),
     mutation(3, "order waits for the consumer", () => {
       const row = some((row) => ["Updating", "Terminating"].includes(String(row.state)) && !isIdle(row))
@@ -205,7 +203,7 @@ const turnsOf = (around: World, stop: AbortSignal) => {
     mutation(12, "malformed record added", malformedComes),
     mutation(3, "malformed record removed", malformedGoes),
     mutation(3, "resource removed", () => {
-      if (world.resources.length >= 40 && mayGo()) sandboxDoes("resource-disappears")()
+      if (world.resources.length >= 40 && may("go")) sandboxDoes("resource-disappears")()
     }),
     mutation(3, "GID added late", () => {
       const row = some(({ project_slug }) => !world.gids.has(String(project_slug)))
