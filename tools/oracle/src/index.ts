@@ -3,7 +3,6 @@
  * rule would have to be misread twice in the same way to go unnoticed.
  */
 export { checkList, type ListedEntries, type Mismatch } from "./check-list.ts"
-export { expectedEntry, isBeingRemoved, statuses, systems } from "./expected-entry.ts"
-export { factsOf } from "./facts.ts"
+export { isBeingRemoved, statuses, systems } from "./expected-entry.ts"
 export { type History, historyOf, overlaps, type Span } from "./history.ts"
 export { type Filter, type Oracle, oracleOf, type Window } from "./oracle.ts"

@@ -1,8 +1,10 @@
 import { join } from "node:path"
-import { run, until } from "@cscs/harness"
-import { type Sandbox, startSandbox } from "@cscs/sandbox"
+import { run, sandboxEnvironment, startProxy, until } from "@cscs/harness"
+import { checkList, historyOf, oracleOf } from "@cscs/oracle"
+import { buildWorld, type PlacedOrder, placeOrder, type Sandbox, startSandbox, type WaldurRecord } from "@cscs/sandbox"
 import { expect, onTestFinished, test } from "vitest"
 import { chanceOf } from "../src/chance.ts"
+import { clientOf, listPath } from "../src/client.ts"
 import { faultInjection, upstreams } from "../src/fault-injection.ts"
 import { logReader } from "../src/log-reader.ts"
 import { growthInSecondHalf, memoryFault } from "../src/vital-signs.ts"
@@ -78,4 +80,46 @@ test("injected faults affect the upstreams, are recorded with their time, and ar
   expect(injection.wasFailing({ from: healed + 1, to: healed + 2 }, upstreams)).toBe(false)
   const headers = { Authorization: `Token ${sandbox.waldur.token}` }
   expect((await fetch(`${sandbox.waldur.url}marketplace-provider-resources/`, { headers })).status).toBe(200)
+})
+
+/** Variations of resources and of their orders, which the generated world lacks. */
+const variations: ReadonlyArray<WaldurRecord> = [
+  {},
+  { options: { soft_quota_space: 9, hard_quota_space: 7, soft_quota_inodes: 5e6, hard_quota_inodes: 4e6 } },
+  { options: { soft_quota_space: 0, hard_quota_space: 0, permissions: "0700" } },
+  { limits: {} },
+]
+const orders: ReadonlyArray<Omit<PlacedOrder, "uuid">> = [
+  { type: "Update", state: "executing", limits: {}, attributes: {} },
+  { type: "Update", state: "executing", attributes: { old_options: { hard_quota_space: 1 } } },
+  { type: "Update", state: "pending-provider", limits: { storage: 50 }, attributes: { old_limits: { storage: 7 } } },
+  { type: "Terminate", state: "executing" },
+]
+
+test("the oracle expects of a quiet world exactly the entries that the real proxy lists", async () => {
+  const world = buildWorld({ resources: 400, seed: 7, edgeCases: false })
+  const chance = chanceOf(7, "test")
+  for (const [index, row] of world.resources.entries()) {
+    Object.assign(row, structuredClone(variations[index % variations.length]))
+    const order = orders[(index >> 2) % 8]
+    if (row.state !== "OK" || row.order_in_progress !== null || order === undefined) continue
+    placeOrder(world, row, { uuid: chance.uuid(), ...order })
+    // Also a state that does not fit the order: such a removal is held back.
+    row.state = index % 3 === 0 || order.type === "Terminate" ? "Terminating" : "Updating"
+    const { offering_slug: system, attributes, provider_slug: tenant, customer_slug: customer } = row
+    const type = (attributes as WaldurRecord).storage_data_type
+    if (index % 5 === 0) row.backend_id = `/${system}/${type}/${tenant}/${customer}/moved-${index}`
+  }
+  const sandbox = await startSandbox({ world })
+  onTestFinished(() => sandbox.close())
+  const proxy = await startProxy({ environment: sandboxEnvironment(sandbox), isReady: true })
+  onTestFinished(async () => void (await proxy.stop()))
+  const reply = await clientOf(proxy.url).send({ path: listPath, headers: { Accept: "application/x-ndjson" } })
+  const entries: ReadonlyArray<unknown> = JSON.parse(`[${reply.body.toString().trim().replaceAll("\n", ",")}]`)
+  const about = { history: historyOf(world), api: sandbox.waldur.url, fullRefreshEvery: 0, askAgainAfter: 0 }
+  const oracle = oracleOf({ ...about, wasFailing: () => false })
+  const now = { from: performance.now(), to: performance.now() }
+  const verdict = checkList(oracle, now, { entries, filter: {}, page: undefined })
+  expect(verdict).toMatchObject({ wrong: undefined, entries: entries.length })
+  expect(entries.length).toBeGreaterThan(400)
 })
