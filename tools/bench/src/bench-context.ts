@@ -55,9 +55,12 @@ export const withProxy = async <A>(
   place = onServerCore,
 ): Promise<A> => {
   const directory = await mkdtemp(join(folder, "proxy-"))
+  const link = join(directory, ".bin", "storage-proxy")
+  await mkdir(dirname(link))
+  await symlink(main, link)
   const refreshes: Array<number> = []
   const running = await startProxy({
-    command: place(way === "npx" ? await linkTo(main, directory) : main),
+    command: place(way === "npx" ? link : main),
     directory,
     environment: {
       PATH: `${dirname(process.execPath)}:${process.env.PATH}`,
@@ -81,13 +84,6 @@ export const withProxy = async <A>(
   } finally {
     await running.stop()
   }
-}
-
-const linkTo = async (main: string, folder: string): Promise<string> => {
-  const link = join(folder, ".bin", "storage-proxy")
-  await mkdir(dirname(link))
-  await symlink(main, link)
-  return link
 }
 
 /** Milliseconds after a response in which its remaining work is counted too: garbage, log, kept copies. */

@@ -1,18 +1,14 @@
 /** The benchmark's helper processes: the sandbox and the bare server, each on its side of the machine. */
 import { fork } from "node:child_process"
 import { end, watch } from "@cscs/harness"
-import { type BirpcReturn, createBirpc } from "birpc"
+import { createBirpc } from "birpc"
 import { onServerCore } from "./cores.ts"
 
 /** A helper process, as the benchmark sees it. */
-export interface Helper<Commands extends object> {
-  readonly pid: number
-  readonly commands: BirpcReturn<Commands>
-  readonly end: () => Promise<void>
-}
+export type Helper<Commands extends object> = ReturnType<typeof startHelper<Commands>>
 
 /** Starts a helper: a module that calls `serveCommands`. */
-export const startHelper = <Commands extends object>(module: URL, isMeasured = false): Helper<Commands> => {
+export const startHelper = <Commands extends object>(module: URL, isMeasured = false) => {
   const [execPath, ...execArgv] = isMeasured ? onServerCore(process.execPath) : [process.execPath]
   const env = { PATH: process.env.PATH, NODE_ENV: "production" }
   const child = watch(fork(module, { serialization: "advanced", execPath, execArgv, env }))

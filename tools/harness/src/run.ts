@@ -1,5 +1,5 @@
 /** Runs commands. */
-import { execFile } from "node:child_process"
+import { type ExecFileOptions, execFile } from "node:child_process"
 import { promisify } from "node:util"
 import { watch } from "./processes.ts"
 
@@ -21,14 +21,7 @@ const shown = 4000
 export const run = async (
   command: string,
   args: ReadonlyArray<string>,
-  options: {
-    readonly cwd?: string
-    readonly env?: Environment
-    readonly input?: string
-    readonly timeout?: number
-    readonly uid?: number
-    readonly gid?: number
-  } = {},
+  options: Omit<ExecFileOptions, "encoding" | "env"> & { readonly env?: Environment; readonly input?: string } = {},
 ): Promise<string> => {
   const { input = "", ...given } = options
   try {

@@ -25,12 +25,8 @@ export interface Window {
   readonly to: number
 }
 
-export interface Filter {
-  readonly storage_system?: string
-  readonly data_type?: string
-  readonly status?: string
-  readonly state?: string
-}
+/** The values of query parameters. */
+export type Filter = Readonly<Partial<Record<"storage_system" | "data_type" | "status" | "state", string>>>
 
 /** A place in the list. */
 export interface Place {
@@ -126,7 +122,7 @@ const sightOf = (past: Past, window: Window, losses: ReadonlyArray<Loss>) => {
   const valid = past.versions.filter((version) => overlaps(version, window.from, window.to))
   const known = valid.flatMap(({ value }) => value ?? [])
   const versions = known.filter((facts) => !isHidden(facts))
-  const isRemoved = versions.some((facts) => isBeingRemoved(stateSeen(facts) ?? ""))
+  const isRemoved = versions.some(isRemoval)
   // Resources and their orders come from two lists: one may be read before a change, and the other after it. In no case
   // may data that must stay appear to be removed.
   if (known.length < valid.length || known.some((facts) => facts.order === undefined || isHidden(facts))) {
@@ -154,9 +150,9 @@ const withoutOrder = (facts: Facts): Facts => {
 }
 
 const isHidden = (facts: Facts): boolean => stateSeen(facts) === undefined
+const isRemoval = (facts: Facts): boolean => isBeingRemoved(stateSeen(facts) ?? "")
 /** The list of a guard omits doubtful removals, those that have ended too. */
-const mayBeSkipped = (facts: Facts, { mayBeKept }: Sight): boolean =>
-  mayBeKept && isBeingRemoved(stateSeen(facts) ?? "")
+const mayBeSkipped = (facts: Facts, { mayBeKept }: Sight): boolean => mayBeKept && isRemoval(facts)
 
 /** Locations of live data: a removal there is not listed. */
 const livePathsOf = (seen: ReadonlyArray<Sight>) => {
@@ -164,7 +160,6 @@ const livePathsOf = (seen: ReadonlyArray<Sight>) => {
     seen.flatMap((sight) => sight.versions.map((facts) => ({ sight, facts }))),
     ({ facts }) => mountPointOf(facts),
   )
-  const isRemoval = (facts: Facts) => isBeingRemoved(stateSeen(facts) ?? "")
   const othersAt = (facts: Facts, self: Sight) =>
     isRemoval(facts) ? (at.get(mountPointOf(facts)) ?? []).filter(({ sight }) => sight !== self) : []
   const isLive = (facts: Facts) => !isRemoval(facts) || isHeldBack(facts)

@@ -27,11 +27,9 @@ test("a correct list has no fault, whole or by pages", () => {
 })
 
 const withAnotherGid = (right: ReadonlyArray<Entry>) => {
-  const index = right.findIndex(isProject)
-  return right.with(index, {
-    ...(right[index] as Entry),
-    target: { targetType: "project", targetItem: { unixGid: 1 } },
-  })
+  const spoilt = structuredClone(right)
+  Object.assign(spoilt.find(isProject)?.target.targetItem ?? {}, { unixGid: 1 })
+  return spoilt
 }
 
 const spoilt: ReadonlyArray<readonly [string, (right: ReadonlyArray<Entry>) => ReadonlyArray<unknown>, RegExp]> = [

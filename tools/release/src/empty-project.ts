@@ -3,7 +3,7 @@ import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { type Environment, run, startProxy } from "@cscs/harness"
 import { readmeExample } from "../../../readme-example.ts"
-import { addToNpmrc } from "./copied-repository.ts"
+import { addToNpmrc } from "./releases.ts"
 
 /** A package of the repository. */
 export interface LibraryFolder {

@@ -22,10 +22,9 @@ import {
 } from "@cscs/harness"
 import { startSandbox } from "@cscs/sandbox"
 import { nodeOf } from "./cached-tools.ts"
-import { addToNpmrc, copyRepository } from "./copied-repository.ts"
 import * as emptyProject from "./empty-project.ts"
 import { startRegistry } from "./registry.ts"
-import { addChangeset, moves, publish, type Versions, version } from "./releases.ts"
+import { addChangeset, addToNpmrc, copyRepository, moves, publish, type Versions, version } from "./releases.ts"
 import { checkTarball } from "./tarball.ts"
 
 const OLDEST_NODE = "22.19.0"
@@ -37,9 +36,8 @@ const workspace = join(import.meta.dirname, "../../..")
 
 /** Runs one step and reports its result. A failure ends the rehearsal, because later steps depend on it. */
 const step = async <A>(name: string, act: () => Promise<A>, words: (result: A) => string = () => "done") => {
-  const result = async () => [await act()] as const
-  const done = await reportedStep(name, result, ([one]) => words(one))
-  return done === undefined ? process.exit() : done[0]
+  const result = await reportedStep(name, act, words)
+  return process.exitCode === 1 ? process.exit() : (result as A)
 }
 
 const indented = (lines: ReadonlyArray<string>) => lines.map((line) => `\n      ${line}`).join("")
