@@ -6,15 +6,13 @@
  *   --only one-change,warm   these measurements (questions.ts)
  *   --resources 5000,100000  in worlds of these sizes; default: those of each measurement
  *   --quick                  fewer repetitions: to try something, not to publish
- *   --app FOLDER             measures this built folder (deploy/make-app-folder.ts) instead of building one
  *   --profile DIR            with --only: writes CPU profiles of the measured processes into DIR
  *   --peers FOLDER           measures the versions that its programs start, too (docs/comparison-with-peers.md)
- *   --write                  writes docs/benchmarks.md also after a partial run
  */
 import { readFile, writeFile } from "node:fs/promises"
 import { join, resolve } from "node:path"
 import { parseArgs } from "node:util"
-import { buildProxy, builtIn, scratchFolder } from "@cscs/harness"
+import { buildProxy, scratchFolder } from "@cscs/harness"
 import type { Bench } from "./bench-context.ts"
 import { oneDecimal, whole } from "./figures.ts"
 import { startHelper } from "./helpers.ts"
@@ -30,10 +28,8 @@ const { values } = parseArgs({
     only: { type: "string" },
     resources: { type: "string" },
     quick: { type: "boolean", default: false },
-    app: { type: "string" },
     profile: { type: "string" },
     peers: { type: "string" },
-    write: { type: "boolean", default: false },
   },
 })
 const say = (text: unknown) => console.error(text)
@@ -50,7 +46,7 @@ const main = async (): Promise<void> => {
   const machine = await surroundings()
   if (load() > 0.5) say(`Others use this machine (load ${oneDecimal(load())}): the figures will be too bad`)
   const folder = scratchFolder("bench")
-  const built = values.app === undefined ? await buildProxy(join(folder, "deployed")) : builtIn(resolve(values.app))
+  const built = await buildProxy(join(folder, "deployed"))
   const earlier = new Map<string, number>()
   const sections: ReadonlyArray<Section> = questions.map((question) => ({ ...question, rows: [], targets: [] }))
   const sizes = [...new Set(given ?? questions.flatMap((one) => one.sizes))].sort((a, b) => a - b)
@@ -62,8 +58,7 @@ const main = async (): Promise<void> => {
   }
   const measured = sections.filter(({ rows }) => rows.length > 0)
   const notes = await readFile(new URL("notes.md", import.meta.url), "utf8")
-  const isComplete = !values.quick && values.only === undefined && given === undefined
-  if (isComplete || values.write) {
+  if (!values.quick && values.only === undefined && given === undefined) {
     const minutes = (performance.now() - begin) / 60_000
     await writeFile(document, report(machine, measured, minutes, notes))
     say(`Written: ${document}`)

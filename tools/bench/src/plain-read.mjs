@@ -26,21 +26,15 @@ const tasks = lists.map(({ path, query }) => async () => {
   for (let page = 2; page <= last; page++) tasks.push(() => read(path, query, page))
 })
 
-let busy = 0
-await new Promise((resolve, reject) => {
-  const more = () => {
-    for (; busy < 8 && tasks.length > 0; busy++) {
-      tasks
-        .shift()()
-        .then(() => {
-          busy -= 1
-          more()
-        }, reject)
-    }
-    if (busy === 0) resolve()
+const busy = new Set()
+while (tasks.length > 0 || busy.size > 0) {
+  while (busy.size < 8 && tasks.length > 0) {
+    const [task] = tasks.splice(0, 1)
+    const done = task().then(() => busy.delete(done))
+    busy.add(done)
   }
-  more()
-})
+  await Promise.race(busy)
+}
 const { user, system } = process.cpuUsage()
 console.log(JSON.stringify({ bytes, cpu: (user + system) / 1000 }))
 process.exit(0)

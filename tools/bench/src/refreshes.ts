@@ -4,7 +4,7 @@ import { type Bench, type BenchedProxy, costOf, freshForLong, withProxy } from "
 import { median, milliseconds, seconds, times, whole } from "./figures.ts"
 import { connections, runLoad } from "./load.ts"
 import type { ChangeKind } from "./sandbox-process.ts"
-import { askWell, bodyOf, type Headers, listPath, pageOf100, refresh } from "./storage-list.ts"
+import { askWell, type Headers, listPath, pageOf100, refresh } from "./storage-list.ts"
 
 /** Share of resources with an order in progress: their pages are read and compared at every refresh. */
 const ordered = 0.01
@@ -89,21 +89,16 @@ export const measureSeen = (bench: Bench): Promise<void> =>
     }
   })
 
-/** Milliseconds from the change until the entry differs. */
+/** Milliseconds from the change until the page with the entry differs: nothing else changes meanwhile. */
 const untilSeen = async ({ sandbox, bearer }: Bench, origin: string, kind: ChangeKind, uuid: string) => {
   const dashed = uuid.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5")
   const url = await pageWith(origin, dashed, bearer)
-  const entry = await entryIn(url, dashed, bearer)
+  const etag = async () => (await askWell(url, bearer)).headers.get("etag")
+  const before = await etag()
   const begin = performance.now()
   await sandbox.perform(kind, [uuid])
-  while ((await entryIn(url, dashed, bearer)) === entry) await pause(20)
+  while ((await etag()) === before) await pause(20)
   return performance.now() - begin
-}
-
-/** The entry as a text, or `undefined` if it is not on the page. */
-const entryIn = async (url: string, itemId: string, headers: Headers): Promise<string | undefined> => {
-  const { resources } = bodyOf(await askWell(url, headers))
-  return JSON.stringify(resources.find((one: { itemId: string }) => one.itemId === itemId))
 }
 
 /** The page with an entry, by its number, since a link may name a snapshot. */

@@ -38,8 +38,6 @@ export const firstAnswer = async (url: string, headers: Headers) => {
   throw last
 }
 
-export const bodyOf = ({ body }: Awaited<ReturnType<typeof ask>>) => JSON.parse(body.toString())
-
 /** Requests the list with `Cache-Control: no-cache`: a refresh first, then the response. */
 export const refresh = (origin: string, headers: Headers) =>
   askWell(`${origin}${listPath}?page_size=1`, { ...headers, "Cache-Control": "no-cache" })

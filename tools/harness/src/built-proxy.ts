@@ -7,12 +7,9 @@ import { run } from "./run.ts"
 
 const script = join(import.meta.dirname, "../../../deploy/make-app-folder.ts")
 
-/** The script for Node in a built folder. */
-export const builtIn = (folder: string): string => join(folder, "dist", "main.js")
-
 /** Builds the process and installs it in `folder`, which must not exist yet; returns the script for Node. */
 export const buildProxy = async (folder: string): Promise<string> => {
   // A cold build of all packages on a busy machine.
   await run(process.execPath, [script, folder], { timeout: 900_000 })
-  return builtIn(folder)
+  return join(folder, "dist", "main.js")
 }

@@ -1,7 +1,7 @@
 /**
  * The processes that tools and tests start: the proxy, from its sources or as built for the image, and its companions.
  */
-export { buildProxy, builtIn } from "./built-proxy.ts"
+export { buildProxy } from "./built-proxy.ts"
 export { cachedFolder } from "./cached-folder.ts"
 export { cleanEnvironment, withPath } from "./clean-environment.ts"
 export { imageEnvironment, stagesOf, wordsOf } from "./dockerfile.ts"
