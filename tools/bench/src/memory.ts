@@ -23,8 +23,7 @@ const fullEvery = { CACHE_FRESH_FOR: "1h", CACHE_FULL_REFRESH_EVERY: "2h" }
 const shown = (mb: number) => `${whole(mb)} MB`
 
 export const measureMemory = async (bench: Bench): Promise<void> => {
-  await measureWay(bench, "npx")
-  await measureWay(bench, "image")
+  for (const way of ["npx", "image"] as const) await measureWay(bench, way)
 }
 
 const measureWay = async (bench: Bench, way: Way): Promise<void> => {

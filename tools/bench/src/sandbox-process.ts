@@ -40,19 +40,6 @@ const post = async (path: string, body: unknown = {}): Promise<void> => {
   if (!response.ok) throw new Error(`POST ${path}: ${response.status} ${text.slice(0, 300)}`)
 }
 
-let storage = 0
-
-const perform = async (kind: ChangeKind, uuid: string): Promise<void> => {
-  if (kind === "finish-update") {
-    const { order_in_progress: order } = started().world.resources.find((row) => row.uuid === uuid) ?? {}
-    return post(`marketplace-orders/${(order as WaldurRecord).uuid}/set_state_done/`)
-  }
-  storage += 1
-  return post(`marketplace-provider-resources/${uuid}/update_options_direct/`, {
-    options: { soft_quota_space: storage, hard_quota_space: storage + 1 },
-  })
-}
-
 /** Pages of resources with an order in progress are large and not trimmable, so every count separates them. */
 export const orderedPages = "pages of resources with an order in progress"
 
@@ -67,6 +54,9 @@ const measured = (): ReadonlyArray<Call> =>
   started().calls.all.filter(({ method, upstream }) => (method === "POST") === (upstream === "issuer"))
 
 const bytesOf = (calls: ReadonlyArray<Call>) => calls.reduce((sum, { bytes }) => sum + bytes, 0)
+
+/** For quotas that differ. */
+let storage = 0
 
 const commands = {
   /**
@@ -132,7 +122,13 @@ const commands = {
 
   /** Changes resources, one after the other. */
   perform: async (kind: ChangeKind, uuids: ReadonlyArray<string>): Promise<void> => {
-    for (const uuid of uuids) await perform(kind, uuid)
+    for (const uuid of uuids) {
+      const { order_in_progress: order } = started().world.resources.find((row) => row.uuid === uuid) ?? {}
+      const options = { soft_quota_space: ++storage, hard_quota_space: storage + 1 }
+      await (kind === "options"
+        ? post(`marketplace-provider-resources/${uuid}/update_options_direct/`, { options })
+        : post(`marketplace-orders/${(order as WaldurRecord).uuid}/set_state_done/`))
+    }
   },
 }
 

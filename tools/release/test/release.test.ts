@@ -3,7 +3,6 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { cleanEnvironment, run, withPath } from "@cscs/harness"
 import { describe, expect, onTestFinished, test } from "vitest"
-import { moves } from "../src/releases.ts"
 
 const script = join(import.meta.dirname, "../src/changeset-for-the-bundle.ts")
 
@@ -52,10 +51,4 @@ test("the rehearsal's environment contains nothing of this workspace and no toke
   expect(names.filter((name) => /^npm_|^pnpm_|_token$/.test(name))).toEqual([])
   expect(cleanEnvironment.PATH).not.toContain("node_modules")
   expect(withPath({ PATH: "/b" }, "/a").PATH).toBe("/a:/b")
-})
-
-test("the bumped packages are those whose versions differ, by name", () => {
-  const before = new Map(Object.entries({ a: "1.0.0", b: "1.0.0" }))
-  const after = new Map(Object.entries({ c: "0.1.0", b: "1.0.0", a: "1.0.1" }))
-  expect(moves(before, after)).toEqual(["a: 1.0.0 -> 1.0.1", "c: nothing -> 0.1.0"])
 })

@@ -13,19 +13,14 @@ const root = fileURLToPath(new URL("../../..", import.meta.url))
 const repository = "https://github.com/eth-cscs/storage-proxy"
 const index = "docs/README.md"
 
-interface Section {
-  readonly text: string
-  readonly items: Array<{ readonly text: string; readonly link: string }>
-}
-const sections: Array<Section> = []
-for (const line of readFileSync(root + index, "utf8").split("\n")) {
-  const [, title] = /^## (.*)/.exec(line) ?? []
-  if (title !== undefined) sections.push({ text: title, items: [] })
-  const [, text, path] = /^- \[([^\]]+)\]\(([^)]+)\)/.exec(line) ?? []
-  if (text !== undefined && path !== undefined) {
-    sections.at(-1)?.items.push({ text, link: posix.join("docs", path) })
-  }
-}
+const sections = readFileSync(root + index, "utf8")
+  .split(/^## /m)
+  .slice(1)
+  .map((section) => {
+    const links = section.matchAll(/^- \[([^\]]+)\]\(([^)]+)\)/gm)
+    const items = Array.from(links, ([, text = "", path = ""]) => ({ text, link: posix.join("docs", path) }))
+    return { text: section.split("\n", 1)[0] ?? "", items }
+  })
 const pages = new Set([index, ...sections.flatMap(({ items }) => items.map(({ link }) => link))])
 
 /** Copies, because Vue is found only from within this workspace. */

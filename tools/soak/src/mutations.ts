@@ -217,7 +217,12 @@ const turnsOf = (around: World, stop: AbortSignal) => {
     }),
     mutation(2, "customer renamed", () => {
       made += 1
-      renameCustomer(sandbox, String(chance.pick(ordinary()).customer_uuid), `Renamed "${made}" ÄÖ`)
+      const { customer_uuid } = chance.pick(ordinary())
+      const name = `Renamed "${made}" ÄÖ`
+      for (const list of world.customersByOffering.values()) {
+        for (const customer of list as Array<WaldurCustomer>) if (customer.uuid === customer_uuid) customer.name = name
+      }
+      for (const row of world.resources) if (row.customer_uuid === customer_uuid) row.customer_name = name
     }),
     // The overlap of two reads does not hide what comes after it.
     mutation(3, "an hour passed", sandboxDoes("an-hour-passes")),
@@ -270,10 +275,3 @@ const malformations = (path: string, row: WaldurRecord): ReadonlyArray<WaldurRec
 
 const placeInProject = (row: WaldurRecord, slug: string) =>
   Object.assign(row, { project_slug: slug, project_name: `Project ${slug}`, backend_id: "" })
-
-const renameCustomer = ({ world }: Sandbox, uuid: string, name: string): void => {
-  for (const list of world.customersByOffering.values()) {
-    for (const customer of list as Array<WaldurCustomer>) if (customer.uuid === uuid) customer.name = name
-  }
-  for (const row of world.resources) if (row.customer_uuid === uuid) row.customer_name = name
-}

@@ -9,8 +9,8 @@ import { faultInjection, upstreams } from "../src/fault-injection.ts"
 import { logReader } from "../src/log-reader.ts"
 import { growthInSecondHalf, memoryFault } from "../src/vital-signs.ts"
 
-const aSandbox = async (): Promise<Sandbox> => {
-  const sandbox = await startSandbox({ worldChangesByHand: false, logCalls: false })
+const aSandbox = async (world = buildWorld()): Promise<Sandbox> => {
+  const sandbox = await startSandbox({ world, worldChangesByHand: false, logCalls: false })
   onTestFinished(() => sandbox.close())
   return sandbox
 }
@@ -110,8 +110,7 @@ test("the oracle expects of a quiet world exactly the entries that the real prox
     const type = (attributes as WaldurRecord).storage_data_type
     if (index % 5 === 0) row.backend_id = `/${system}/${type}/${tenant}/${customer}/moved-${index}`
   }
-  const sandbox = await startSandbox({ world })
-  onTestFinished(() => sandbox.close())
+  const sandbox = await aSandbox(world)
   const proxy = await startProxy({ environment: sandboxEnvironment(sandbox), isReady: true })
   onTestFinished(async () => void (await proxy.stop()))
   const reply = await clientOf(proxy.url).send({ path: listPath, headers: { Accept: "application/x-ndjson" } })
