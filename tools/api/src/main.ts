@@ -13,7 +13,6 @@ import { clientChecks } from "./clients.ts"
 
 const here = join(import.meta.dirname, "..")
 const requirements = join(here, "requirements.txt")
-const configuration = ["--config-file", join(here, "schemathesis.toml")]
 // Schemathesis and Hypothesis write their caches to the working directory.
 const scratch = scratchFolder("api")
 
@@ -27,25 +26,6 @@ const packages = async (): Promise<string> => {
     run("python3", ["-m", "pip", "install", ...flags, "--target", target, "--requirement", requirements]),
   )
 }
-
-/** Checks a proxy against its own document, as configured in schemathesis.toml; returns the report. */
-const schemathesis = (pythonPath: string, url: string, token: string): Promise<string> =>
-  run("python3", ["-m", "schemathesis.cli", ...configuration, "run", `${url}/openapi.json`, "--no-color"], {
-    cwd: scratch,
-    // Milliseconds; a tenth suffices on an idle machine.
-    timeout: 900_000,
-    env: {
-      PATH: process.env.PATH,
-      HOME: process.env.HOME,
-      PYTHONPATH: pythonPath,
-      PYTHONDONTWRITEBYTECODE: "1",
-      // Its report contains symbols that not every locale can print.
-      PYTHONUTF8: "1",
-      API_CHECKS_URL: url,
-      API_CHECKS_TOKEN: token,
-      API_CHECKS_HOOKS: join(here, "hooks.py"),
-    },
-  })
 
 /** Schemathesis' own summary. A run without requests has not passed. */
 const summary = (report: string): string => {
@@ -61,8 +41,22 @@ const pythonPath = await reportedStep("Schemathesis", packages, () => "installed
 for (const authentication of pythonPath === undefined ? [] : [true, false]) {
   await reportedStep(`${authentication ? "with" : "without"} authentication`, async () => {
     const sandbox = await startSandbox({ worldChangesByHand: false })
-    const proxy = await startProxy({ environment: sandboxEnvironment(sandbox, authentication), isReady: true })
-    return summary(await schemathesis(pythonPath ?? "", proxy.url, await sandbox.issuer.issueToken()))
+    const { url } = await startProxy({ environment: sandboxEnvironment(sandbox, authentication), isReady: true })
+    const env = {
+      PATH: process.env.PATH,
+      HOME: process.env.HOME,
+      PYTHONPATH: pythonPath,
+      PYTHONDONTWRITEBYTECODE: "1",
+      // Its report contains symbols that not every locale can print.
+      PYTHONUTF8: "1",
+      API_CHECKS_URL: url,
+      API_CHECKS_TOKEN: await sandbox.issuer.issueToken(),
+      API_CHECKS_HOOKS: join(here, "hooks.py"),
+    }
+    const flags = ["--config-file", join(here, "schemathesis.toml"), "run", `${url}/openapi.json`, "--no-color"]
+    // Milliseconds; a tenth suffices on an idle machine.
+    const options = { cwd: scratch, env, timeout: 900_000 }
+    return summary(await run("python3", ["-m", "schemathesis.cli", ...flags], options))
   })
 }
 if (pythonPath !== undefined) {

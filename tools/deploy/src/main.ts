@@ -38,19 +38,16 @@ if (provisioner !== undefined) {
   })
 }
 const helm = await reportedStep("Helm", linters.helm)
-const start = async (app: string, helm: string) => {
-  const [config, test] = [await configOf(helm, chart), await testCommandOf(helm, chart)]
-  return startApp(app, `${scratch}/image`, config, test)
+let metrics: ReadonlySet<string> | undefined
+if (app !== undefined && helm !== undefined) {
+  await reportedStep("the folder, started as the image does", async () => {
+    const [config, test] = [await configOf(helm, chart), await testCommandOf(helm, chart)]
+    const started = await startApp(app, `${scratch}/image`, config, test)
+    metrics = started.metrics
+    return started.seen
+  })
 }
-const started =
-  app === undefined || helm === undefined
-    ? undefined
-    : await reportedStep(
-        "the folder, started as the image does",
-        () => start(app, helm),
-        ({ seen }) => seen,
-      )
-await reportedStep("alerts and dashboard", () => checkMonitoring(workspace, started?.metrics))
+await reportedStep("alerts and dashboard", () => checkMonitoring(workspace, metrics))
 await reportedStep("Dockerfiles: hadolint", async () => {
   const flags = ["--no-color", "--failure-threshold", "info", ...globSync(join(deploy, "*Dockerfile"))]
   return (await run(await linters.hadolint(), flags)) || "no findings"

@@ -57,10 +57,3 @@ export const publish = async (
 /** Writes a changeset like `changeset add`. */
 export const addChangeset = (copy: string, name: string, step: "major" | "minor" | "patch"): Promise<void> =>
   writeFile(join(copy, ".changeset/of-the-rehearsal.md"), `---\n"${name}": ${step}\n---\n\nOf the rehearsal.\n`)
-
-/** The bumped packages, as `name: 0.1.0 -> 0.1.1`, by name. */
-export const moves = (before: Versions, after: Versions): ReadonlyArray<string> =>
-  [...after]
-    .filter(([name, version]) => before.get(name) !== version)
-    .map(([name, version]) => `${name}: ${before.get(name) ?? "nothing"} -> ${version}`)
-    .sort()

@@ -41,10 +41,7 @@ export const checkTarball = async (name: string, release: Release, folder: strin
   const paths = Object.keys(exports).filter((path) => path !== "./package.json")
   const isProgram = Object.keys(bin).length > 0
   must(paths.join() === (isProgram ? "" : "."), `its exports are ${paths.join(", ") || "none"}`)
-  if (!isProgram) {
-    must(manifest.sideEffects === false, "sideEffects is not false")
-  }
-
+  must(isProgram || manifest.sideEffects === false, "sideEffects is not false")
   must(Object.keys(optionalDependencies).length === 0, "it has optional dependencies")
 
   const size = `${(bytes.length / 1024).toFixed(0)} KB`

@@ -13,7 +13,6 @@ import type { Upstream } from "@cscs/sandbox"
 import type { Reply } from "./client.ts"
 import { type Counts, count } from "./counts.ts"
 import { upstreams } from "./fault-injection.ts"
-import type { LogReader } from "./log-reader.ts"
 import { calmAfter, freshFor, longestRefresh, oldestInCalm, staleIfError } from "./pace.ts"
 
 /** A response that a caller has, and may revalidate. */
@@ -45,13 +44,13 @@ export const checkerOf = (about: {
   readonly history: History
   readonly oracle: Oracle
   readonly wasFailing: (window: Window, upstreams: ReadonlyArray<Upstream>) => boolean
-  readonly log: Pick<LogReader, "guardedSince">
+  /** When a guard began, by the slug of its system. */
+  readonly guardedSince: ReadonlyMap<string, number>
   /** Milliseconds of the first refresh, which has nothing to start from. */
   readonly firstRead: number
   readonly begun: number
 }) => {
-  const { history, oracle, wasFailing, firstRead, begun } = about
-  const { guardedSince } = about.log
+  const { history, oracle, wasFailing, guardedSince, firstRead, begun } = about
   /** Each with its request and response, and the seconds since the load began. */
   const wrongs: Array<Mismatch & Readonly<Record<"at" | "request" | "response", unknown>>> = []
   const statuses: Counts = new Map()

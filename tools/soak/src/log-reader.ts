@@ -6,8 +6,6 @@ import { type Counts, count } from "./counts.ts"
 /** Events that are faults of the proxy. Node's own warnings are no log lines, and so faults too. */
 const faultEvents = ["refresh-crashed", "internal-error", "crashed"]
 
-export type LogReader = ReturnType<typeof logReader>
-
 export const logReader = (sandbox: Sandbox) => {
   const holdsSecret = secretsIn(sandbox)
   /** Unexpected lines, each with a reason. */

@@ -81,7 +81,7 @@ const soak = async (): Promise<ReadonlyArray<string>> => {
 
   const firstRead = (Number(first.header("age")) + 1) * 1000
   const begun = performance.now()
-  const checker = checkerOf({ history, oracle, wasFailing, log, firstRead, begun })
+  const checker = checkerOf({ history, oracle, wasFailing, guardedSince: log.guardedSince, firstRead, begun })
   const happened: Counts = new Map()
   const shared = { client, checker, kept: [] as Kept[] }
 
