@@ -86,34 +86,45 @@ const assess = (
   result: ItemResult | undefined,
 ): Readonly<Record<keyof ItemStatus["conditions"], Judgement>> => {
   const failed = result?.results.find(({ outcome }) => !["made", "changed", "unchanged", "done"].includes(outcome))
-  const isReport = failed !== undefined && "url" in failed.act
   const detail = failed?.detail ?? item?.note
   const message = detail === undefined ? {} : { message: detail }
-  // The folder of a tenant or customer: nothing to do means that it is there.
-  const isFolder = entry.target.targetType === "tenant" || entry.target.targetType === "customer"
-  const onDisk: Judgement =
-    failed !== undefined && !isReport
-      ? { status: failed.outcome === "UnknownOutcome" ? "Unknown" : "False", reason: failed.outcome, ...message }
-      : item?.sign === "!"
-        ? { status: "False", reason: "NeedsPerson", ...message }
-        : entry.status === "active" ||
-            entry.status === "updating" ||
-            (entry.status === "pending" && (result?.isDone || isFolder))
-          ? { status: "True", reason: "AsListed" }
-          : { status: "Unknown", reason: "NotRequired" }
-  const reports = result?.results.filter(({ act }) => "url" in act) ?? []
-  const lastReport = reports.at(-1)
+  const directory = directoryCondition(entry, item, result, failed, message)
+  const isWithoutQuota = entry.quotas === null && directory.status === "True"
   return {
-    DirectoryReady: onDisk,
-    QuotaApplied:
-      entry.quotas === null && onDisk.status === "True" ? { status: "Unknown", reason: "NoQuotaListed" } : onDisk,
-    Reported:
-      lastReport === undefined
-        ? orderStateOf(entry) === "executing"
-          ? { status: "False", reason: "OrderInProgress" }
-          : { status: "True", reason: "NothingToReport" }
-        : lastReport.outcome === "done"
-          ? { status: "True", reason: lastReport.act.act }
-          : { status: lastReport.outcome === "unknown" ? "Unknown" : "False", reason: lastReport.outcome, ...message },
+    DirectoryReady: directory,
+    QuotaApplied: isWithoutQuota ? { status: "Unknown", reason: "NoQuotaListed" } : directory,
+    Reported: reportCondition(entry, result, message),
   }
+}
+
+type Message = Pick<Judgement, "message">
+
+/** @param failed the first act of the cycle that failed */
+const directoryCondition = (
+  { status, target: { targetType } }: StorageEntry,
+  item: PlanItem | undefined,
+  result: ItemResult | undefined,
+  failed: ItemResult["results"][number] | undefined,
+  message: Message,
+): Judgement => {
+  if (failed !== undefined && !("url" in failed.act)) {
+    return { status: failed.outcome === "UnknownOutcome" ? "Unknown" : "False", reason: failed.outcome, ...message }
+  }
+  if (item?.sign === "!") return { status: "False", reason: "NeedsPerson", ...message }
+  // The folder of a tenant or customer: nothing to do means that it is there.
+  const isFolder = targetType === "tenant" || targetType === "customer"
+  const isThere = status === "active" || status === "updating"
+  const isThereNow = status === "pending" && (result?.isDone || isFolder)
+  return isThere || isThereNow ? { status: "True", reason: "AsListed" } : { status: "Unknown", reason: "NotRequired" }
+}
+
+const reportCondition = (entry: StorageEntry, result: ItemResult | undefined, message: Message): Judgement => {
+  const last = result?.results.findLast(({ act }) => "url" in act)
+  if (last?.outcome === "done") return { status: "True", reason: last.act.act }
+  if (last !== undefined) {
+    return { status: last.outcome === "unknown" ? "Unknown" : "False", reason: last.outcome, ...message }
+  }
+  return orderStateOf(entry) === "executing"
+    ? { status: "False", reason: "OrderInProgress" }
+    : { status: "True", reason: "NothingToReport" }
 }
