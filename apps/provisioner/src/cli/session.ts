@@ -61,7 +61,7 @@ export const looking = Effect.fnUntraced(function* (
       etag: list.etag,
       entries,
       notUnderstood: list.notUnderstood,
-      sights: yield* observeAll(entries, systems),
+      observations: yield* observeAll(entries, systems),
       journal: yield* readJournal(settings.statePath),
       held: new Set(),
       settings: {

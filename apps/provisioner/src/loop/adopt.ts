@@ -31,14 +31,20 @@ export const adoptAll = Effect.fn("adoptAll")(function* <D extends Reader>(
 ): Effect.fn.Return<ReadonlyArray<Adoption>, JournalUnusable> {
   const { isDoubled } = claimsOf(entries)
   const candidates = inScope(entries, systems, scope).filter(isSettled)
-  const sights = yield* observeAll(candidates, systems)
+  const observations = yield* observeAll(candidates, systems)
   const adoptions: Array<Adoption> = []
   for (const entry of candidates) {
-    const sight = sights.get(keyOf(entry))
-    if (sight === undefined || "_tag" in sight || sight.listed === undefined || sight.atPath?.itemId !== null) continue
+    const observation = observations.get(keyOf(entry))
+    if (
+      observation === undefined ||
+      "_tag" in observation ||
+      observation.listed === undefined ||
+      observation.atPath?.itemId !== null
+    )
+      continue
     const { itemId, mountPoint, storageSystem } = entry
     const path = mountPoint.default
-    const listed = { ...sight.listed, path: systems.prefix + path }
+    const listed = { ...observation.listed, path: systems.prefix + path }
     const reader = systems.drivers.get(storageSystem.key)
     if (reader === undefined) continue
     const done = (outcome: Adoption["outcome"]) => adoptions.push({ path, itemId, outcome })

@@ -6,7 +6,7 @@ import { keyOf, type StorageEntry } from "@cscs/storage-model"
 import { Effect } from "effect"
 import type { Reader } from "../drivers/driver.ts"
 import type { Journal, JournalUnusable } from "../journal/journal.ts"
-import { orderOf, type Plan, type PlanInput, type PlanItem, plan, type Sight } from "../plan/plan.ts"
+import { type Observation, orderOf, type Plan, type PlanInput, type PlanItem, plan } from "../plan/plan.ts"
 import { observeAll, type Systems } from "./observe.ts"
 import { type ActResult, type ItemResult, perform, type SendReport } from "./perform.ts"
 
@@ -133,13 +133,13 @@ export const makeCycles = Effect.fnUntraced(function* (about: {
     const entries = inScope(list.entries, systems, settings.scope)
     const { keys, awaitingList } = held(list, entries)
     const toSee = entries.filter((entry) => !keys.has(keyOf(entry)) && needsLook(entry))
-    const sights = yield* observeAll(toSee, systems)
-    yield* rememberSeen(toSee, sights, journal)
+    const observations = yield* observeAll(toSee, systems)
+    yield* rememberSeen(toSee, observations, journal)
     const planned = plan({
       etag: list.etag,
       entries,
       notUnderstood: list.notUnderstood,
-      sights,
+      observations,
       journal: journal.items,
       held: keys,
       settings: {
@@ -174,14 +174,14 @@ export const makeCycles = Effect.fnUntraced(function* (about: {
  */
 const rememberSeen = Effect.fnUntraced(function* (
   entries: ReadonlyArray<StorageEntry>,
-  sights: ReadonlyMap<string, Sight>,
+  observations: ReadonlyMap<string, Observation>,
   journal: Journal,
 ): Effect.fn.Return<void, JournalUnusable> {
   for (const entry of entries) {
     const { itemId, storageSystem, mountPoint } = entry
-    const sight = sights.get(keyOf(entry))
-    if (sight === undefined || "_tag" in sight || sight.whereabouts.at === "nowhere") continue
-    const { whereabouts } = sight
+    const observation = observations.get(keyOf(entry))
+    if (observation === undefined || "_tag" in observation || observation.whereabouts.at === "nowhere") continue
+    const { whereabouts } = observation
     const { trash, intent: _, ...record } = journal.items.get(itemId) ?? { system: storageSystem.key }
     if (whereabouts.at === "trash") {
       const { order, since } = whereabouts

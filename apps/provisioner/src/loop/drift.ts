@@ -4,7 +4,7 @@ import { keyOf, type StorageEntry } from "@cscs/storage-model"
 import { Effect } from "effect"
 import type { DriverError, Reader } from "../drivers/driver.ts"
 import { decide } from "../plan/decide.ts"
-import type { Sight } from "../plan/plan.ts"
+import type { Observation } from "../plan/plan.ts"
 import { inScope, type Scope } from "./cycle.ts"
 import { observeAll, type Systems, withoutPrefix } from "./observe.ts"
 
@@ -36,11 +36,11 @@ export const driftOf = Effect.fn("driftOf")(function* (
   scope: Scope,
 ): Effect.fn.Return<ReadonlyArray<Drift>, DriverError> {
   const entries = inScope(list.entries, systems, scope).filter(isSettled)
-  const sights = yield* observeAll(entries, systems)
+  const observations = yield* observeAll(entries, systems)
   const listed = entries.flatMap((entry) => {
     const driver = systems.drivers.get(entry.storageSystem.key)
-    const sight = sights.get(keyOf(entry))
-    const found = driver === undefined || sight === undefined ? undefined : ofEntry(entry, sight, driver)
+    const observation = observations.get(keyOf(entry))
+    const found = driver === undefined || observation === undefined ? undefined : ofEntry(entry, observation, driver)
     return found === undefined
       ? []
       : [{ ...found, system: entry.storageSystem.key, path: entry.mountPoint.default, itemId: entry.itemId }]
@@ -84,9 +84,13 @@ const pathsOf = ({ entries, notUnderstood }: EntryList, system: string, prefix: 
     ...notUnderstood.flatMap(({ mountPoint }) => (mountPoint === undefined ? [] : [prefix + mountPoint])),
   ])
 
-const ofEntry = (entry: StorageEntry, sight: Sight, driver: Reader): Pick<Drift, "drift" | "detail"> | undefined => {
-  if ("_tag" in sight) return { drift: "unknown", detail: sight.message }
-  const { whereabouts, listed, atPath, differences } = sight
+const ofEntry = (
+  entry: StorageEntry,
+  observation: Observation,
+  driver: Reader,
+): Pick<Drift, "drift" | "detail"> | undefined => {
+  if ("_tag" in observation) return { drift: "unknown", detail: observation.message }
+  const { whereabouts, listed, atPath, differences } = observation
   if (listed === undefined) return atPath === null ? { drift: "missing", detail: "the folder is missing" } : undefined
   if (atPath !== null && atPath.itemId !== entry.itemId) {
     // Quotas are only read of directories that a driver has made.

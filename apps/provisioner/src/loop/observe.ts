@@ -5,7 +5,7 @@ import { Effect, Result } from "effect"
 import { quotasOf } from "../disk/amounts.ts"
 import type { Driver, DriverError, Listed, Reader } from "../drivers/driver.ts"
 import { decide } from "../plan/decide.ts"
-import type { Sight } from "../plan/plan.ts"
+import type { Observation } from "../plan/plan.ts"
 
 /** The storage systems that this process provides, by their key in entries, and where their mount points are. */
 export interface Systems<D extends Reader = Driver> {
@@ -21,13 +21,13 @@ const atOnce = 32
 export const observeAll = (
   entries: ReadonlyArray<StorageEntry>,
   systems: Systems<Reader>,
-): Effect.Effect<ReadonlyMap<string, Sight>> =>
+): Effect.Effect<ReadonlyMap<string, Observation>> =>
   Effect.forEach(
     entries,
     (entry) =>
-      Effect.map(Effect.result(observe(entry, systems)), (seen): ReadonlyArray<readonly [string, Sight]> => {
-        const sight = Result.isSuccess(seen) ? seen.success : seen.failure
-        return sight === undefined ? [] : [[keyOf(entry), sight]]
+      Effect.map(Effect.result(observe(entry, systems)), (seen): ReadonlyArray<readonly [string, Observation]> => {
+        const observation = Result.isSuccess(seen) ? seen.success : seen.failure
+        return observation === undefined ? [] : [[keyOf(entry), observation]]
       }),
     { concurrency: atOnce },
   ).pipe(Effect.map((seen) => new Map(seen.flat())))
@@ -35,7 +35,7 @@ export const observeAll = (
 const observe = Effect.fnUntraced(function* (
   entry: StorageEntry,
   { drivers, prefix }: Systems<Reader>,
-): Effect.fn.Return<Sight | undefined, DriverError> {
+): Effect.fn.Return<Observation | undefined, DriverError> {
   const driver = drivers.get(entry.storageSystem.key)
   const decision = decide(entry)
   if (driver === undefined || decision.kind === "nothing") return undefined

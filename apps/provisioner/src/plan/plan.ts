@@ -43,7 +43,7 @@ export interface Plan {
 }
 
 /** What was observed of an entry on the disk. */
-export type Sight =
+export type Observation =
   | {
       readonly whereabouts: Whereabouts
       /** The directory as the entry's decision requires it; absent if it requires none. */
@@ -67,8 +67,8 @@ export interface PlanInput {
   readonly entries: ReadonlyArray<StorageEntry>
   /** Entries that are not understood: their directories stay unchanged. */
   readonly notUnderstood: ReadonlyArray<{ readonly itemId: string | undefined; readonly reason: string }>
-  /** By entry key; an entry without a sight was not observed, and nothing is done for it. */
-  readonly sights: ReadonlyMap<string, Sight>
+  /** By entry key; an entry without an observation was not observed, and nothing is done for it. */
+  readonly observations: ReadonlyMap<string, Observation>
   readonly journal: ReadonlyMap<string, ItemRecord>
   /** Entries for which nothing is done in this cycle, by key: they wait for a list after their report, or for a retry. */
   readonly held: ReadonlySet<string>
@@ -171,10 +171,10 @@ const planEntry = (entry: StorageEntry, input: PlanInput, claims: Claims): PlanI
   if (decision.kind !== "parent" && decision.kind !== "review" && claims.isDoubled(entry)) {
     return needsPerson("another entry has the same directory or the same itemId")
   }
-  const sight = input.sights.get(base.key)
-  if (sight === undefined) return undefined
-  if ("_tag" in sight) return needsPerson(`${sight._tag}: ${sight.message}`)
-  const { whereabouts, listed, atPath, differences } = sight
+  const observation = input.observations.get(base.key)
+  if (observation === undefined) return undefined
+  if ("_tag" in observation) return needsPerson(`${observation._tag}: ${observation.message}`)
+  const { whereabouts, listed, atPath, differences } = observation
   const isThere = whereabouts.at === "path" && whereabouts.path === base.path
 
   switch (decision.kind) {
@@ -183,7 +183,7 @@ const planEntry = (entry: StorageEntry, input: PlanInput, claims: Claims): PlanI
         ? item("+", [{ act: "folder", path: base.path, mode: Number.parseInt(entry.permission.value, 8) }])
         : undefined
     case "review": {
-      const reviewed = review(entry, input, sight.free)
+      const reviewed = review(entry, input, observation.free)
       return typeof reviewed === "string" ? needsPerson(reviewed) : item("~", reviewed)
     }
     case "keep": {
@@ -209,7 +209,7 @@ const planEntry = (entry: StorageEntry, input: PlanInput, claims: Claims): PlanI
         acts.push(...done(entry, input))
       }
       if (decision.then === "review") {
-        const reviewed = review(entry, input, sight.free)
+        const reviewed = review(entry, input, observation.free)
         // The directory is kept as listed, whatever the outcome of the order.
         if (typeof reviewed === "string") return acts.length === 0 ? needsPerson(reviewed) : item(sign, acts)
         acts.push(...reviewed)
