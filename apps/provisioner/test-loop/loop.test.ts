@@ -42,7 +42,7 @@ const faults: ReadonlyArray<Fault> = [
   { method: "POST", status: 429, headers: { "Retry-After": "1" } },
   { method: "POST", reset: true },
   { method: "POST", hang: true },
-  { method: "POST", rewrite: (answer) => ({ ...answer, status: 502 }) },
+  { method: "POST", rewrite: (response) => ({ ...response, status: 502 }) },
   { method: "GET", status: 502 },
   { method: "GET", reset: true },
   { method: "GET", hang: true },
@@ -82,9 +82,9 @@ const killedRun = async (site: Site, chance: Random, killsProxy: boolean, meanwh
   const fails = chance.below(2) === 0
   if (fails) sandbox.faults.set("waldur", { ...chance.pick(faults), times: 1 + chance.below(3) })
   // When Waldur has carried out a report whose response the provisioner never gets.
-  const rewrite: NonNullable<Fault["rewrite"]> = (answer) => {
+  const rewrite: NonNullable<Fault["rewrite"]> = (response) => {
     if (isArmed) kill()
-    return answer
+    return response
   }
   if (occasion === "report") sandbox.faults.set("waldur", { method: "POST", rewrite })
   const hasStarted = () => child.stderr().includes('"started"') || child.child.exitCode !== null

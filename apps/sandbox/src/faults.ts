@@ -3,7 +3,7 @@ import type { Upstream } from "./call-log.ts"
 import type { Json } from "./json.ts"
 
 /** A response before it is sent. */
-export interface Answer {
+export interface MockResponse {
   status: number
   headers: Headers
   body: Uint8Array
@@ -42,7 +42,7 @@ export interface Fault {
   /** Sends this many spaces before the body, without Content-Length: a valid response, but much too large. */
   oversizeBytes?: number
   /** Rewrites the final response, for what the other fields cannot express. */
-  rewrite?: (answer: Answer) => Answer
+  rewrite?: (response: MockResponse) => MockResponse
 }
 
 /** An active fault. */
@@ -130,7 +130,7 @@ const REASONS: Record<number, string> = {
 }
 
 /** The response of a fault with a `status`, before its body is changed. */
-export function answerOf(status: number): Answer {
+export function responseOf(status: number): MockResponse {
   return {
     status,
     headers: new Headers({ "Content-Type": "application/json" }),
@@ -139,15 +139,15 @@ export function answerOf(status: number): Answer {
 }
 
 /** The response with the fault's body, headers and rewriting. */
-export function withFault(answer: Answer, fault: Fault): Answer {
-  const headers = new Headers(answer.headers)
-  let body = answer.body
+export function withFault(response: MockResponse, fault: Fault): MockResponse {
+  const headers = new Headers(response.headers)
+  let body = response.body
   const replace = (type: string, bytes: Uint8Array): void => {
     headers.set("Content-Type", type)
     body = bytes
   }
   if (fault.body === "html") {
-    const title = `${answer.status} ${REASONS[answer.status] ?? "Error"}`
+    const title = `${response.status} ${REASONS[response.status] ?? "Error"}`
     replace("text/html", Buffer.from(`<html><head><title>${title}</title></head><body><h1>${title}</h1></body></html>`))
   } else if (fault.body === "empty") body = new Uint8Array()
   else if (fault.body === "truncated") body = body.subarray(0, Math.floor(body.length / 2))
@@ -155,6 +155,6 @@ export function withFault(answer: Answer, fault: Fault): Answer {
     replace("application/json", Buffer.from([0xff, 0xfe, 0x00, 0x1f, 0x8b, 0x7b, 0xc3]))
   else if (typeof fault.body === "object") replace("application/json", Buffer.from(JSON.stringify(fault.body.json)))
   for (const [name, value] of Object.entries(fault.headers ?? {})) headers.set(name, value)
-  const changed = { status: answer.status, headers, body }
+  const changed = { status: response.status, headers, body }
   return fault.rewrite === undefined ? changed : fault.rewrite(changed)
 }

@@ -6,7 +6,7 @@
  * that it cannot share its errors.
  */
 export type { Call, CallLog, Upstream } from "./call-log.ts"
-export type { Answer, Fault, Faults, SetFault } from "./faults.ts"
+export type { Fault, Faults, MockResponse, SetFault } from "./faults.ts"
 export type { IssuerSettings } from "./issuer.ts"
 export type { ClaimOverrides, IssueOptions } from "./issuer-tokens.ts"
 export type { Json, JsonObject } from "./json.ts"

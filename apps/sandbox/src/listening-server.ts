@@ -6,7 +6,7 @@ import { Readable } from "node:stream"
 import { pipeline } from "node:stream/promises"
 import { setTimeout as wait } from "node:timers/promises"
 import type { CallRecorder, Upstream } from "./call-log.ts"
-import { type Answer, answerOf, type Fault, type FaultBook, withFault } from "./faults.ts"
+import { type Fault, type FaultBook, type MockResponse, responseOf, withFault } from "./faults.ts"
 
 /** What a server records about a request for the surrounding listener. */
 export interface Exchange {
@@ -89,8 +89,8 @@ async function serve(options: ListenerOptions, incoming: IncomingMessage, outgoi
     }
     if (fault.hang === true) return
     const exchange: Exchange = { paceMs: 0, origin, target }
-    const answer = fault.status === undefined ? await ask() : answerOf(fault.status)
-    async function ask(): Promise<Answer> {
+    const made = fault.status === undefined ? await ask() : responseOf(fault.status)
+    async function ask(): Promise<MockResponse> {
       const asked = method === "HEAD" ? "GET" : method
       const hasBody = asked !== "GET" && body.length > 0
       const response = await handle(
@@ -107,8 +107,8 @@ async function serve(options: ListenerOptions, incoming: IncomingMessage, outgoi
       await wait(exchange.paceMs, undefined, { signal: gone.signal })
     }
     // Before the fault's rewriting, which may change or remove the time.
-    answer.headers.set("Date", new Date(options.now()).toUTCString())
-    const changed = withFault(answer, fault)
+    made.headers.set("Date", new Date(options.now()).toUTCString())
+    const changed = withFault(made, fault)
     call.status = changed.status
     call.bytes = await send(outgoing, method === "HEAD", changed, fault)
   } catch (error) {
@@ -125,11 +125,11 @@ function headersOf(incoming: IncomingMessage): Headers {
 }
 
 /** Writes the response as the fault requires; returns the number of body bytes written. */
-async function send(outgoing: ServerResponse, head: boolean, answer: Answer, fault: Fault): Promise<number> {
-  const { body } = answer
+async function send(outgoing: ServerResponse, head: boolean, response: MockResponse, fault: Fault): Promise<number> {
+  const { body } = response
   outgoing.sendDate = false
-  outgoing.statusCode = answer.status
-  outgoing.setHeaders(answer.headers)
+  outgoing.statusCode = response.status
+  outgoing.setHeaders(response.headers)
   if (head) {
     outgoing.setHeader("Content-Length", body.length)
     outgoing.end()

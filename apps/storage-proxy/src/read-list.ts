@@ -74,14 +74,14 @@ export const listAt = Effect.fnUntraced(function* (
     let bytes = 0
     for (let page = 1; query !== undefined; page++) {
       if (page > mostPages) return yield* unreadable(source, `it has more than ${mostPages} pages`)
-      const answer = yield* call({ method: "GET", path, query: [...query] })
-      bytes += answer.bytes
+      const response = yield* call({ method: "GET", path, query: [...query] })
+      bytes += response.bytes
       if (bytes > mostBytes) return yield* unreadable(source, `it has more than ${mostBytes} bytes`)
-      const found = property(answer.body, "resources")
+      const found = property(response.body, "resources")
       if (!Array.isArray(found)) return yield* unreadable(source, "it returns no list of entries")
       for (const entry of found) entries.push(entry)
-      const { hasNext, total } = pageIn(answer.body, page)
-      const link = nextLink(answer.headers)
+      const { hasNext, total } = pageIn(response.body, page)
+      const link = nextLink(response.headers)
       if (link !== undefined) query = link
       else if (hasNext) query.set("page", String(page + 1))
       else {

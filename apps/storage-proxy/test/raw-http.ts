@@ -3,7 +3,7 @@ import { connect, type Socket } from "node:net"
 import { onTestFinished } from "vitest"
 
 /** The response bytes of one connection, exactly as the server wrote them. */
-export interface RawAnswer {
+export interface RawResponse {
   readonly status: number
   /** Names in lowercase. */
   readonly headers: ReadonlyMap<string, string>
@@ -11,7 +11,7 @@ export interface RawAnswer {
   readonly text: string
 }
 
-export const rawAnswer = (text: string): RawAnswer => {
+export const rawResponse = (text: string): RawResponse => {
   const [head = "", ...rest] = text.split("\r\n\r\n")
   const [statusLine = "", ...lines] = head.split("\r\n")
   return {
@@ -28,7 +28,7 @@ export const rawAnswer = (text: string): RawAnswer => {
 }
 
 /** Sends raw bytes and reads until the server closes; `fetch` would correct or refuse many of them. */
-export const exchange = (url: string, bytes: string | Uint8Array): Promise<RawAnswer> => {
+export const exchange = (url: string, bytes: string | Uint8Array): Promise<RawResponse> => {
   const { hostname, port } = new URL(url)
   return new Promise((resolve) => {
     const socket = connect(Number(port), hostname)
@@ -39,7 +39,7 @@ export const exchange = (url: string, bytes: string | Uint8Array): Promise<RawAn
     })
     // A server that refuses in the middle of a request resets what is still sent.
     socket.on("error", () => {})
-    socket.once("close", () => resolve(rawAnswer(text)))
+    socket.once("close", () => resolve(rawResponse(text)))
     socket.write(bytes)
   })
 }

@@ -4,7 +4,7 @@ import fc from "fast-check"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { normaliseTarget } from "../src/request-target.ts"
 import { aSandbox, environmentOf, serving, until } from "./a-process.ts"
-import { exchange, rawAnswer } from "./raw-http.ts"
+import { exchange, rawResponse } from "./raw-http.ts"
 
 const list = "/api/storage-resources/"
 
@@ -125,7 +125,7 @@ describe("requests from clients and gateways of real installations", () => {
     socket.write(line(list) + line("/nothing") + line(`${list}?page=0`) + asked("GET /healthz/live HTTP/1.1"))
     await once(socket, "close")
     expect(text.match(/HTTP\/1\.1 \d+/g)).toEqual([200, 404, 422, 200].map((status) => `HTTP/1.1 ${status}`))
-    expect(rawAnswer(text).headers.get("connection")).not.toBe("close")
+    expect(rawResponse(text).headers.get("connection")).not.toBe("close")
   })
 
   test("a connection is kept for HTTP/1.1 and, on request, for HTTP/1.0, and closed at the caller's request", async () => {

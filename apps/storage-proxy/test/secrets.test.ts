@@ -104,7 +104,7 @@ const paths = [
 ]
 
 /** Requests every path with all credentials; returns all responses. */
-const everyAnswer = async (url: string, headers: ReadonlyArray<string>): Promise<string> => {
+const everyResponse = async (url: string, headers: ReadonlyArray<string>): Promise<string> => {
   const answers: Array<string> = []
   const ask = async (path: string, init: RequestInit) => {
     const response = await fetch(`${url}${path}`, init)
@@ -123,7 +123,7 @@ const everyAnswer = async (url: string, headers: ReadonlyArray<string>): Promise
 const servedAndAsked = async (sandbox: Sandbox, environment: Record<string, string>) => {
   const { headers, secrets } = await callersOf(sandbox)
   const running = await serving([], { environment })
-  const answers = await everyAnswer(running.url, headers)
+  const answers = await everyResponse(running.url, headers)
   running.child.kill("SIGTERM")
   await running.ended
   return { output: running.stdout() + running.stderr(), answers, secrets }

@@ -2,12 +2,12 @@ import { sandboxEnvironment } from "@cscs/harness"
 import fc from "fast-check"
 import { expect, test } from "vitest"
 import { aSandbox, serving, until } from "./a-process.ts"
-import { exchange, type RawAnswer, request } from "./raw-http.ts"
+import { exchange, type RawResponse, request } from "./raw-http.ts"
 
 const list = "/api/storage-resources/"
 
 /** Without what differs between two responses of the same server. */
-const comparable = ({ text }: RawAnswer): string =>
+const comparable = ({ text }: RawResponse): string =>
   text
     .replace(/\r\nDate: [^\r]*/i, "")
     .replace(/\r\nAge: \d+/i, "\r\nAge: *")

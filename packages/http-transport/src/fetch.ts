@@ -75,7 +75,7 @@ export const makeFetch = (options: FetchOptions): { fetch: typeof fetch; close: 
  *   proxy's: the only connection is the one to the proxy, which reports failures of its own connection as 502
  */
 const blamingProxy = (handler: Dispatcher.DispatchHandler, goesToProxy: boolean): Dispatcher.DispatchHandler => {
-  let answered = false
+  let hasResponded = false
   return {
     onRequestStart: (controller, context) => handler.onRequestStart?.(controller, context),
     onBodySent: (chunk) => handler.onBodySent?.(chunk),
@@ -84,13 +84,13 @@ const blamingProxy = (handler: Dispatcher.DispatchHandler, goesToProxy: boolean)
     onResponseStart: (controller, status, headers, message) => {
       if (status === 407) return controller.abort(new ProxyHandshakeError("Proxy Authentication Required (407)"))
       // Interim responses (1xx) do not count.
-      answered = status >= 200
+      hasResponded = status >= 200
       handler.onResponseStart?.(controller, status, headers, message)
     },
     onResponseData: (controller, chunk) => handler.onResponseData?.(controller, chunk),
     onResponseEnd: (controller, trailers) => handler.onResponseEnd?.(controller, trailers),
     onResponseError: (controller, error) =>
-      handler.onResponseError?.(controller, goesToProxy && !answered ? atProxy(error) : error),
+      handler.onResponseError?.(controller, goesToProxy && !hasResponded ? atProxy(error) : error),
   }
 }
 

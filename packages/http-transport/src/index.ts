@@ -14,8 +14,8 @@
  *       baseUrl: "https://waldur.example.org/api/",
  *       proxy: "socks5h://proxy.example.org:1080",
  *     })
- *     const answer = yield* waldur.call({ method: "GET", path: "version/" })
- *     return answer.body
+ *     const response = yield* waldur.call({ method: "GET", path: "version/" })
+ *     return response.body
  *   }),
  * )
  * ```
@@ -50,4 +50,4 @@ export { CurrentRunningCalls, makeRunningCalls, type RunningCalls } from "./runn
 export { RotatingSecret, type Secret, secretNow } from "./secret.ts"
 export { makeSharedWork, type SharedWork } from "./shared-work.ts"
 export type { TlsProfile } from "./tls-profile.ts"
-export { type HttpAnswer, type HttpCall, makeTransport, type Transport, type TransportOptions } from "./transport.ts"
+export { type HttpCall, type HttpResponse, makeTransport, type Transport, type TransportOptions } from "./transport.ts"

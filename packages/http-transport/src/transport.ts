@@ -61,14 +61,14 @@ export interface HttpCall {
    */
   readonly recognise?: (content: Uint8Array) => unknown
   /**
-   * Reads a success, or a 304, in place of all of the above, such as line by line; the result is the answer's `body`. Must
-   * read the response to its end or cancel it. Exceptions become failures.
+   * Reads a success, or a 304, in place of all of the above, such as line by line; what it returns is the response's `body`.
+   * Must read the response to its end or cancel it. Exceptions become failures.
    */
   readonly read?: (response: Response) => Promise<unknown>
 }
 
 /** A success (2xx): complete, JSON, UTF-8, unless the call reads it itself. */
-export interface HttpAnswer {
+export interface HttpResponse {
   readonly status: number
   readonly headers: Headers
   /** The decoded JSON; `undefined` if the body is empty, as with HEAD and 204. */
@@ -91,7 +91,7 @@ export interface Transport {
    *
    * The call carries the current span (`traceparent`) and the contents of `CurrentCallOrigin`.
    */
-  readonly call: (call: HttpCall) => Effect.Effect<HttpAnswer, TransportFailure>
+  readonly call: (call: HttpCall) => Effect.Effect<HttpResponse, TransportFailure>
   /**
    * The underlying `fetch`, for a library with its own protocol, such as oauth4webapi. It has no retries, deadline or
    * breaker: use it with `callPolicy`, or with a separate policy (`makeCallPolicy`) for another server.
@@ -160,7 +160,7 @@ export const makeTransport = Effect.fn("makeTransport")(function* (
     const about = callFor(call)
     const secrets = [...ownSecrets, ...secretsOf(call.headers)]
     return Effect.tryPromise({
-      try: async (signal): Promise<HttpAnswer | TransportFailure> => {
+      try: async (signal): Promise<HttpResponse | TransportFailure> => {
         const response = await client(call.path, {
           method: call.method,
           signal,
@@ -191,7 +191,9 @@ export const makeTransport = Effect.fn("makeTransport")(function* (
       },
       catch: (thrown) => transportFailureFrom(thrown, about, secrets),
     }).pipe(
-      Effect.flatMap((answer) => (answer instanceof TransportFailure ? Effect.fail(answer) : Effect.succeed(answer))),
+      Effect.flatMap((response) =>
+        response instanceof TransportFailure ? Effect.fail(response) : Effect.succeed(response),
+      ),
     )
   }
 

@@ -6,7 +6,7 @@
  * import { Effect } from "effect"
  * import { loadSettings, makeApp, proxyLayer } from "@cscs/proxy-server"
  *
- * const answer = Effect.gen(function* () {
+ * const response = Effect.gen(function* () {
  *   const settings = yield* loadSettings({ environment: process.env, workingDirectory: process.cwd() })
  *   return yield* makeApp.pipe(
  *     Effect.flatMap((app) => Effect.promise(async () => app.request("/api/storage-resources/"))),

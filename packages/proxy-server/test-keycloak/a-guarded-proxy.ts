@@ -17,12 +17,12 @@ export interface GuardedProxy {
   /** Every line logged so far, as JSON, at every level. */
   readonly logs: ReadonlyArray<string>
   /** Requests the list. */
-  readonly list: (token: string) => Promise<Answer>
+  readonly list: (token: string) => Promise<ProxyResponse>
   /** Sets the proxy's clock ahead of Keycloak's. Elapsed time is unaffected: sockets and timeouts are real. */
   readonly leap: (duration: Duration.Input) => void
 }
 
-export interface Answer {
+export interface ProxyResponse {
   readonly status: number
   readonly headers: Headers
   readonly text: string
@@ -85,7 +85,7 @@ export const anIntrospectingProxy = (
   })
 
 /** Repeats the request until the response has that status; bounded only by the test's own timeout. */
-export const untilStatus = async (status: number, ask: () => Promise<Answer>): Promise<Answer> => {
+export const untilStatus = async (status: number, ask: () => Promise<ProxyResponse>): Promise<ProxyResponse> => {
   while (true) {
     const answer = await ask()
     if (answer.status === status) return answer

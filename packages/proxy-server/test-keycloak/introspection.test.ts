@@ -1,13 +1,13 @@
 import { realmUser } from "@cscs/harness"
 import { describe, expect, test } from "vitest"
-import { type Answer, anIntrospectingProxy } from "./a-guarded-proxy.ts"
+import { anIntrospectingProxy, type ProxyResponse } from "./a-guarded-proxy.ts"
 import { aStage } from "./a-stage.ts"
 import { clientToken, revoke, userTokens } from "./tokens.ts"
 
 const stage = aStage()
 const aProxy = (auth?: Readonly<Record<string, unknown>>) => anIntrospectingProxy(stage.sandbox, stage.keycloak, auth)
 
-const expectNotActive = ({ status, headers, json }: Answer) => {
+const expectNotActive = ({ status, headers, json }: ProxyResponse) => {
   expect([status, json.error, json.detail]).toEqual([401, "AuthenticationError", "The token is not active"])
   expect(headers.get("www-authenticate")).toBe(
     'Bearer error="invalid_token", error_description="The token is not active"',

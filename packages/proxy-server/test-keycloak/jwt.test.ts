@@ -6,14 +6,14 @@ import { realmClient } from "@cscs/harness"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { parse } from "yaml"
 import { aServedApp } from "../test/a-served-app.ts"
-import { type Answer, aGuardedProxy, untilStatus } from "./a-guarded-proxy.ts"
+import { aGuardedProxy, type ProxyResponse, untilStatus } from "./a-guarded-proxy.ts"
 import { aStage } from "./a-stage.ts"
 import { clientToken, userTokens } from "./tokens.ts"
 
 const stage = aStage()
 const aProxy = (auth?: Readonly<Record<string, unknown>>) => aGuardedProxy(stage.sandbox, stage.keycloak, auth)
 
-const expectRefused = ({ status, headers, json }: Answer, description: string) => {
+const expectRefused = ({ status, headers, json }: ProxyResponse, description: string) => {
   expect([status, json.detail]).toEqual([401, description])
   expect(json.error).toBe("AuthenticationError")
   expect(headers.get("www-authenticate")).toBe(`Bearer error="invalid_token", error_description="${description}"`)

@@ -1,12 +1,18 @@
 import { setTimeout as pause } from "node:timers/promises"
 import { expect, test } from "vitest"
-import { type Answer, aGuardedProxy, anIntrospectingProxy, type GuardedProxy, untilStatus } from "./a-guarded-proxy.ts"
+import {
+  aGuardedProxy,
+  anIntrospectingProxy,
+  type GuardedProxy,
+  type ProxyResponse,
+  untilStatus,
+} from "./a-guarded-proxy.ts"
 import { aStage } from "./a-stage.ts"
 import { clientToken } from "./tokens.ts"
 
 const stage = aStage()
 
-const expectUnavailable = ({ status, headers, text, json }: Answer) => {
+const expectUnavailable = ({ status, headers, text, json }: ProxyResponse) => {
   expect([status, json.error]).toEqual([503, "AuthenticationUnavailable"])
   expect(headers.get("retry-after")).toMatch(/^[1-9]\d*$/)
   expect(text).not.toContain(stage.keycloak.url)

@@ -3,14 +3,14 @@ import { createServer, type Socket } from "node:net"
 import { onTestFinished } from "vitest"
 
 /** The reply of a server: raw bytes of RESP, or none. */
-export type Answer = Buffer | string | undefined
+export type RedisReply = Buffer | string | undefined
 
 /**
  * A server that speaks as much of Redis's protocol as a client needs to send commands, with scripted replies.
  *
  * @param answer the reply to a command of these words
  */
-export const aRespServer = async (answer: (...words: ReadonlyArray<string>) => Answer) => {
+export const aRespServer = async (answer: (...words: ReadonlyArray<string>) => RedisReply) => {
   const sockets = new Set<Socket>()
   const server = createServer((socket) => {
     sockets.add(socket)

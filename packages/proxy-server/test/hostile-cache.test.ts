@@ -11,7 +11,7 @@ import { makeSharedStore } from "../src/replication/shared-store.ts"
 import type { TimedSnapshot } from "../src/snapshot/snapshot.ts"
 import { steadyMillis } from "../src/snapshot/steady-clock.ts"
 import { aProxy, noCache, type TestedProxy } from "./a-proxy.ts"
-import { type Answer, aList, aRespServer } from "./a-resp-server.ts"
+import { aList, aRespServer, type RedisReply } from "./a-resp-server.ts"
 import { answersOf, aSnapshot, type Made, testModel } from "./a-snapshot.ts"
 import { aWorld } from "./a-world.ts"
 
@@ -267,7 +267,7 @@ const password = "swordfish 4711"
 const urlOf = (port: number) => `redis://:${encodeURIComponent(password)}@127.0.0.1:${port}`
 
 /** A proxy that shares through a server with these responses to scripts. */
-const sharingThrough = async (onScript: (script: string) => Answer, world = aWorld(6)): Promise<TestedProxy> => {
+const sharingThrough = async (onScript: (script: string) => RedisReply, world = aWorld(6)): Promise<TestedProxy> => {
   const { port } = await aRespServer((command = "", script = "") =>
     command.toUpperCase() === "EVAL" ? onScript(script) : "+OK\r\n",
   )
@@ -337,7 +337,7 @@ describe("a replica", () => {
     expect(await total(proxy)).toEqual(expected)
   })
 
-  const raw: ReadonlyArray<readonly [string, Answer]> = [
+  const raw: ReadonlyArray<readonly [string, RedisReply]> = [
     ["nothing", undefined],
     ["an error that repeats the password", `-ERR ${password} is wrong\r\n`],
     ["an error that repeats it as encoded in the URL", `-ERR ${encodeURIComponent(password)}\r\n`],

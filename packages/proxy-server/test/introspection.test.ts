@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from "node:crypto"
-import type { Answer, Fault } from "@cscs/sandbox"
+import type { Fault, MockResponse } from "@cscs/sandbox"
 import { Clock, Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { describe, expect, test } from "vitest"
@@ -29,7 +29,7 @@ const expectUnavailable = ({ status, headers, text, json }: Got, proxy: LockedPr
 /** The issuer's own response, overridden with these members. */
 const answering = (members: object): Fault => ({
   path: introspectionPath,
-  rewrite: (answer: Answer) => ({
+  rewrite: (answer: MockResponse) => ({
     ...answer,
     body: Buffer.from(JSON.stringify({ ...JSON.parse(Buffer.from(answer.body).toString()), ...members })),
   }),
@@ -324,7 +324,7 @@ describe("an issuer that cannot be queried", () => {
     expectUnavailable(await proxy.bearing(await proxy.sandbox.issuer.issueToken()), proxy)
   })
 
-  const junkAnswers: ReadonlyArray<readonly [name: string, fault: Fault]> = [
+  const junkResponses: ReadonlyArray<readonly [name: string, fault: Fault]> = [
     ["HTML", { body: "html" }],
     ["half of the JSON", { body: "truncated" }],
     ["bytes that are not text", { body: "garbage" }],
@@ -338,7 +338,7 @@ describe("an issuer that cannot be queried", () => {
     ["active as a number", answering({ active: 1 })],
     ["active as null", answering({ active: null })],
   ]
-  test.each(junkAnswers)("because its response is junk is 503, not 500: %s", async (_, fault) => {
+  test.each(junkResponses)("because its response is junk is 503, not 500: %s", async (_, fault) => {
     const proxy = await introspecting({
       prepare: ({ faults }) => faults.set("issuer", { path: introspectionPath, ...fault }),
     })

@@ -1,4 +1,4 @@
-import type { Answer, Fault } from "@cscs/sandbox"
+import type { Fault, MockResponse } from "@cscs/sandbox"
 import { describe, expect, test } from "vitest"
 import { aLockedProxy, discoveryPath, jwksPath, type LockedProxy } from "./a-locked-proxy.ts"
 import { type Any, asked, type Got, until } from "./a-proxy.ts"
@@ -198,14 +198,14 @@ describe("the issuer's keys", () => {
 })
 
 const withBody = (body: string | Uint8Array, type = "application/json"): Fault => ({
-  rewrite: (answer: Answer) => ({
+  rewrite: (answer: MockResponse) => ({
     ...answer,
     headers: new Headers({ "Content-Type": type }),
     body: typeof body === "string" ? Buffer.from(body) : body,
   }),
 })
 const withKeys = (change: (keys: ReadonlyArray<Any>) => unknown): Fault => ({
-  rewrite: (answer: Answer) => ({
+  rewrite: (answer: MockResponse) => ({
     ...answer,
     body: Buffer.from(JSON.stringify({ keys: change(JSON.parse(Buffer.from(answer.body).toString()).keys) })),
   }),

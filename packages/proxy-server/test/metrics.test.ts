@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os"
-import type { Answer } from "@cscs/sandbox"
+import type { MockResponse } from "@cscs/sandbox"
 import { describe, expect, test } from "vitest"
 import { aProxy, hpcUserSection, noCache, type TestedProxy, until } from "./a-proxy.ts"
 import { aWorld } from "./a-world.ts"
@@ -95,7 +95,7 @@ describe("/metrics", () => {
 
   test("a skipped resource of an offering that is not configured has no label of its own", async () => {
     const proxy = await aProxy({ world: aWorld(10) })
-    const rewrite = (answer: Answer) => {
+    const rewrite = (answer: MockResponse) => {
       const [row, ...rows] = JSON.parse(Buffer.from(answer.body).toString())
       const body = JSON.stringify([{ ...row, offering_slug: "a-foreign-offering" }, ...rows])
       return { ...answer, body: Buffer.from(body) }

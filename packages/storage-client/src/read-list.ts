@@ -168,7 +168,7 @@ const request = Effect.fnUntraced(function* (
       },
       read: (response) => receive(response, call),
     })
-  const answer = yield* Effect.flatMap(token(), (bearer) =>
+  const response = yield* Effect.flatMap(token(), (bearer) =>
     Effect.catchIf(
       send(bearer),
       ({ status }) => isRenewable && status === 401,
@@ -176,16 +176,16 @@ const request = Effect.fnUntraced(function* (
     ),
   ).pipe(Effect.mapError(errorFrom))
   // What the call's `read` returns.
-  const received = answer.body as Received | UnexpectedResponse
+  const received = response.body as Received | UnexpectedResponse
   if (received instanceof UnexpectedResponse) return yield* received
-  const total = totalOf(answer.headers)
-  const age = wholeNumber(answer.headers.get("age"))
-  const etag = answer.headers.get("etag") ?? ""
+  const total = totalOf(response.headers)
+  const age = wholeNumber(response.headers.get("age"))
+  const etag = response.headers.get("etag") ?? ""
   const isTag = etag.length <= longestTag && /^(?:W\/)?"[^"]+"$/.test(etag)
   if (total === undefined || total > mostEntries || age === undefined || !isTag) {
     return yield* new UnexpectedResponse({ call, detail: "expected the headers X-Total-Count, Age and ETag" })
   }
-  return { received, total, age, etag, link: answer.headers.get("link") ?? "", sentAt }
+  return { received, total, age, etag, link: response.headers.get("link") ?? "", sentAt }
 })
 
 const errorFrom = (failure: TokenError): StorageClientError => {

@@ -78,7 +78,7 @@ export {
 export type { ProtectedPath } from "./tree/occupancy.ts"
 export type { BuiltPart, TreePart } from "./tree/parts.ts"
 export type { Pass } from "./tree/pass.ts"
-export { type GidAnswer, projectsWithoutItem } from "./tree/resource-entry.ts"
+export { type ProjectGid, projectsWithoutItem } from "./tree/resource-entry.ts"
 export { finiteDecimal } from "./waldur/decimal.ts"
 export { isJsonObject, property } from "./waldur/json-object.ts"
 export {

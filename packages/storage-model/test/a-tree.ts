@@ -3,10 +3,10 @@ import {
   type CustomerList,
   decodeResources,
   defaultModelSettings,
-  type GidAnswer,
   type Hierarchy,
   type ModelSettings,
   type OfferingCustomer,
+  type ProjectGid,
   type ProtectedPath,
   type Skipped,
   type StorageEntry,
@@ -16,7 +16,7 @@ import { aResource, customerId, offeringId, type Row } from "./a-resource.ts"
 /** An example's surroundings: everything but the rows. */
 export interface Surroundings {
   readonly customers?: ReadonlyMap<string, CustomerList>
-  readonly gids?: ReadonlyMap<string, GidAnswer>
+  readonly gids?: ReadonlyMap<string, ProjectGid>
   readonly settings?: Partial<ModelSettings>
   readonly offerings?: ReadonlyMap<string, ReadonlySet<string>>
   readonly protectedPaths?: ReadonlyArray<ProtectedPath>
@@ -36,7 +36,7 @@ export const listedCustomers: ReadonlyMap<string, ReadonlyArray<OfferingCustomer
 ])
 
 /** A GID for every project of the rows, independent of their order; 31001 for that of `aResource`. */
-export const gidsOf = (rows: ReadonlyArray<unknown>): ReadonlyMap<string, GidAnswer> => {
+export const gidsOf = (rows: ReadonlyArray<unknown>): ReadonlyMap<string, ProjectGid> => {
   const slugs = new Set(rows.map((row) => String((row as Row | null)?.project_slug)))
   const gidAt = (slug: string, at: number) => (slug === "climate-sim" ? 31_001 : 31_002 + at)
   return new Map([...slugs].toSorted().map((slug, at) => [slug, { status: "known", gid: gidAt(slug, at) }]))

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest"
-import { type GidAnswer, isGid } from "../src/index.ts"
+import { isGid, type ProjectGid } from "../src/index.ts"
 import { aResource, dashedNumber, uuidNumber } from "./a-resource.ts"
 import { customersOf, entryWith, refusalWith, resourcesOf, settingsWith, tenantsOf, treeOf } from "./a-tree.ts"
 
-const answers = (answer?: GidAnswer) => ({
-  gids: new Map<string, GidAnswer>(answer === undefined ? [] : [["climate-sim", answer]]),
+const answers = (answer?: ProjectGid) => ({
+  gids: new Map<string, ProjectGid>(answer === undefined ? [] : [["climate-sim", answer]]),
 })
 
 describe("a GID", () => {
@@ -52,7 +52,7 @@ describe("a GID", () => {
   })
 
   it("unknown to the API skips only the project's resources, with the reason", () => {
-    const gids = new Map<string, GidAnswer>([
+    const gids = new Map<string, ProjectGid>([
       ["climate-sim", { status: "unknown", reason: "not in the answer" }],
       ["other", { status: "known", gid: 31_002 }],
     ])
@@ -72,7 +72,7 @@ describe("a GID", () => {
     expect([tenantsOf(tree).length, customersOf(tree).length]).toEqual([2, 2])
   })
 
-  it.each<[GidAnswer | undefined, string, string]>([
+  it.each<[ProjectGid | undefined, string, string]>([
     [{ status: "unknown", reason: "two values for one name" }, "gid-unknown", "two values for one name"],
     [{ status: "unavailable", reason: "timed out" }, "gid-unavailable", "timed out"],
     [undefined, "gid-unavailable", "not looked up"],
@@ -89,7 +89,7 @@ describe("a GID", () => {
   })
 
   it("is looked up by the project's exact slug", () => {
-    const gids = new Map<string, GidAnswer>([["Climate-Sim", { status: "known", gid: 31_001 }]])
+    const gids = new Map<string, ProjectGid>([["Climate-Sim", { status: "known", gid: 31_001 }]])
     expect(refusalWith({}, { gids })).toMatchObject({ code: "gid-unavailable" })
   })
 

@@ -1,8 +1,8 @@
 import fc from "fast-check"
 import {
-  type GidAnswer,
   type ModelSettings,
   type OfferingCustomer,
+  type ProjectGid,
   type ProtectedPath,
   waldurResourceFields,
 } from "../src/index.ts"
@@ -312,7 +312,7 @@ export const malformedRow: fc.Arbitrary<Row> = fc
 /** All inputs of the tree except the rows. */
 export interface Surrounding {
   readonly customers: ReadonlyMap<string, ReadonlyArray<OfferingCustomer>>
-  readonly gids: ReadonlyMap<string, GidAnswer>
+  readonly gids: ReadonlyMap<string, ProjectGid>
   readonly settings: ModelSettings
   readonly offerings?: ReadonlyMap<string, ReadonlySet<string>>
   readonly protectedPaths?: ReadonlyArray<ProtectedPath>
@@ -323,7 +323,7 @@ const listed: fc.Arbitrary<OfferingCustomer> = fc.record({
   slug: fc.oneof({ weight: 5, arbitrary: fc.constantFrom(...customers.map(({ slug }) => slug)) }, text),
   name: text,
 })
-const gidAnswer: fc.Arbitrary<GidAnswer> = fc.oneof(
+const projectGid: fc.Arbitrary<ProjectGid> = fc.oneof(
   {
     weight: 6,
     arbitrary: fc.record({ status: fc.constant("known" as const), gid: fc.integer({ min: 1000, max: 60_000 }) }),
@@ -340,7 +340,7 @@ export const surrounding: fc.Arbitrary<Surrounding> = fc.record(
       .dictionary(fc.constantFrom(dashedNumber(0xa0), dashedNumber(0xa1)), fc.array(listed, { maxLength: 6 }))
       .map((lists) => new Map(Object.entries(lists))),
     gids: fc
-      .dictionary(fc.constantFrom(...projects, "__proto__"), gidAnswer, { minKeys: 3, maxKeys: 7 })
+      .dictionary(fc.constantFrom(...projects, "__proto__"), projectGid, { minKeys: 3, maxKeys: 7 })
       .map((answers) => new Map(Object.entries(answers))),
     settings: fc
       .record({

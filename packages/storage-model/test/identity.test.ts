@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { decodeResources, explain, type GidAnswer } from "../src/index.ts"
+import { decodeResources, explain, type ProjectGid } from "../src/index.ts"
 import { aResource, dashedNumber, offeringId, type Row, resourceId, uuidNumber } from "./a-resource.ts"
 import {
   gidsOf,
@@ -95,7 +95,7 @@ const warned = (code: string, rows: ReadonlyArray<Row>, around: Surroundings = {
 
 describe("a GID shared by two project slugs", () => {
   const gids = (...slugs: ReadonlyArray<string>) =>
-    new Map(slugs.map((slug): [string, GidAnswer] => [slug, { status: "known", gid: 31_001 }]))
+    new Map(slugs.map((slug): [string, ProjectGid] => [slug, { status: "known", gid: 31_001 }]))
   const rows = ["a", "b"].map((project_slug, at) => aResource({ uuid: uuidNumber(at + 1), project_slug }))
 
   it("is served, with a warning on each resource that names the other project", () => {

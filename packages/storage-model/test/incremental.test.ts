@@ -6,10 +6,10 @@ import {
   type CustomerList,
   type DecodedResources,
   decodeResources,
-  type GidAnswer,
   type Hierarchy,
   HierarchyBuilder,
   type HierarchyFrame,
+  type ProjectGid,
   type TreePart,
 } from "../src/index.ts"
 import { runAtOnce } from "../src/tree/pass.ts"
@@ -24,7 +24,7 @@ vi.setConfig({ testTimeout: 120_000 })
 interface World {
   readonly rows: ReadonlyArray<unknown>
   readonly customers: ReadonlyMap<string, CustomerList>
-  readonly gids: ReadonlyMap<string, GidAnswer>
+  readonly gids: ReadonlyMap<string, ProjectGid>
 }
 
 const merged = (all: ReadonlyArray<DecodedResources>): DecodedResources => ({

@@ -3,9 +3,9 @@ import {
   dashedUuid,
   decodeResources,
   defaultModelSettings,
-  type GidAnswer,
   type HierarchyInput,
   isGid,
+  type ProjectGid,
 } from "../src/index.ts"
 import { settingsWith } from "./a-tree.ts"
 
@@ -31,7 +31,7 @@ export const sandboxInput: HierarchyInput = {
 }
 
 /** The response of the HPC User API, parsed like its client does. */
-function answerOf(sent: unknown): GidAnswer {
+function answerOf(sent: unknown): ProjectGid {
   const values = new Set(Array.isArray(sent) ? sent : [sent])
   const [gid] = values
   return values.size === 1 && isGid(gid, defaultModelSettings)

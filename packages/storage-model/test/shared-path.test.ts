@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import type { GidAnswer } from "../src/index.ts"
+import type { ProjectGid } from "../src/index.ts"
 import { anOrder, aResource, dashedNumber, type Row, terminating, uuidNumber } from "./a-resource.ts"
 import { resourcesOf, type Surroundings, treeOf } from "./a-tree.ts"
 
@@ -110,12 +110,12 @@ describe("two resources on one path", () => {
 describe("a live resource that is itself skipped protects its path", () => {
   const gone = { state: "Terminated", project_slug: "gone", backend_id: "/fs/t/c/live" }
 
-  it.each<[string, GidAnswer | undefined]>([
+  it.each<[string, ProjectGid | undefined]>([
     ["unknown", { status: "unknown", reason: "not in the answer" }],
     ["unavailable", { status: "unavailable", reason: "timed out" }],
     ["never asked for", undefined],
   ])("if its GID is %s", (_, answer) => {
-    const gids = new Map<string, GidAnswer>([["gone", { status: "known", gid: 31_001 }]])
+    const gids = new Map<string, ProjectGid>([["gone", { status: "known", gid: 31_001 }]])
     if (answer !== undefined) gids.set("live", answer)
     const tree = onOnePath({ project_slug: "live", backend_id: "/fs/t/c/live" }, gone, { gids })
     expect(resourcesOf(tree)).toEqual([])

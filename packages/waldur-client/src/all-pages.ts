@@ -3,7 +3,7 @@ import { cooperatively } from "@cscs/http-transport"
 import { Effect, Option } from "effect"
 import type { ListPage, WaldurCalls } from "./calls.ts"
 import { checkWalk, missingFrom, sawTheSame, type Walk, type WalkCheck } from "./consistency.ts"
-import { type WaldurError, WaldurInconsistent, WaldurUnexpectedAnswer } from "./errors.ts"
+import { type WaldurError, WaldurInconsistent, WaldurUnexpectedResponse } from "./errors.ts"
 import { type Budget, isGone, isRepeated, type PageQuery, readPage, rowsOf } from "./pages.ts"
 
 /**
@@ -58,7 +58,7 @@ export interface WholeList extends Pick<Walk, "pages"> {
  * that earlier reads had and this one lacks are looked up individually; if they complete it to Waldur's count, it is
  * accepted too. Without a usable count, two consecutive reads must have the same rows, none of them on two pages; a count
  * that is higher than the number of rows is never overruled. After four reads the result is `WaldurInconsistent`. A read of more
- * than a million rows or 512 MiB fails with `WaldurUnexpectedAnswer`.
+ * than a million rows or 512 MiB fails with `WaldurUnexpectedResponse`.
  *
  * Counts cannot detect one case: if one row disappears and another appears within a read, the counts agree, and a row that
  * moved across a page border into the gap is missing until the next read.
@@ -84,7 +84,7 @@ export const readAllPages = Effect.fn("readAllPages")(function* (
     if (isSettled && !(yield* goesOnAfter(calls, listing, checked.count))) {
       const received = walked.pages.find((part) => part.total === undefined)?.receivedCount
       if (received !== undefined && checked.count === 0 && listing.mayBeEmpty !== true) {
-        return yield* new WaldurUnexpectedAnswer({
+        return yield* new WaldurUnexpectedResponse({
           call,
           received,
           wanted: "the header X-Result-Count with a whole number",

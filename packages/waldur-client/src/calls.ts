@@ -1,15 +1,15 @@
 /** Waldur's API as lists, counts, objects and actions. Validates responses, and applies concessions to queries. */
 import {
   type CallPolicy,
-  type HttpAnswer,
   type HttpCall,
+  type HttpResponse,
   httpDate,
   type Transport,
   tellingNamesOf,
 } from "@cscs/http-transport"
 import { Clock, Duration, Effect, Option, Result, Schema, type Semaphore } from "effect"
 import type { Concessions, Query } from "./concessions.ts"
-import { isBadRequest, refuses, type WaldurError, WaldurUnexpectedAnswer } from "./errors.ts"
+import { isBadRequest, refuses, type WaldurError, WaldurUnexpectedResponse } from "./errors.ts"
 import { errorFromFailure } from "./refusal.ts"
 
 export type { Query } from "./concessions.ts"
@@ -135,11 +135,11 @@ export const makeCalls = (
   headCallPolicy?: CallPolicy,
 ): WaldurCalls => {
   const { concessions } = about
-  const send = (call: HttpCall): Effect.Effect<HttpAnswer, WaldurError> =>
+  const send = (call: HttpCall): Effect.Effect<HttpResponse, WaldurError> =>
     Effect.mapError(transport.call(call), (failure) => errorFromFailure(failure, transport.redact))
   const read = (call: HttpCall) => gate.withPermit(send(call))
   /** Omits dispensable parameters that are refused by name. Each round omits one more, so it terminates. */
-  const readLeniently = (call: HttpCall, query: Query): Effect.Effect<HttpAnswer, WaldurError> =>
+  const readLeniently = (call: HttpCall, query: Query): Effect.Effect<HttpResponse, WaldurError> =>
     Effect.suspend(() => {
       const sent = concessions.apply(call.path, query)
       return Effect.catchIf(read({ ...call, query: sent }), isBadRequest, (error) =>
@@ -154,7 +154,7 @@ export const makeCalls = (
       onSome: (value): Effect.Effect<A, WaldurError> => Effect.succeed(value),
       onNone: () =>
         Effect.fail(
-          new WaldurUnexpectedAnswer({
+          new WaldurUnexpectedResponse({
             call: `${call.method} ${about.apiUrl}${call.path}`,
             received: received(),
             wanted: words,
@@ -173,15 +173,15 @@ export const makeCalls = (
     reader: Parameters<WaldurCalls["page"]>[2] = {},
   ) {
     const call: HttpCall = { method: "GET", path, ...reader }
-    const answer = yield* readLeniently(call, query)
-    const { headers } = answer
-    const rows = yield* wanted(call, decodeRows(answer.body), "a list", () => inWords(answer.body))
+    const response = yield* readLeniently(call, query)
+    const { headers } = response
+    const rows = yield* wanted(call, decodeRows(response.body), "a list", () => inWords(response.body))
     const page: ListPage = {
       rows,
       total: decodeCount(headers.get("x-result-count")),
       receivedCount: receivedCount(headers),
       hasNext: hasNext(headers),
-      bytes: answer.bytes,
+      bytes: response.bytes,
       cached: isCached(headers),
     }
     return { page, headers }
@@ -202,9 +202,9 @@ export const makeCalls = (
       query: concessions.apply(path, query),
       ...(headCallPolicy === undefined ? {} : { callPolicy: headCallPolicy }),
     })
-    const answer = yield* Effect.result(head)
-    if (Result.isFailure(answer)) {
-      const error = answer.failure
+    const response = yield* Effect.result(head)
+    if (Result.isFailure(response)) {
+      const error = response.failure
       // A 400 concerns the query; only the body of a GET names the parameter.
       if (isBadRequest(error)) return isRefusalEnough ? yield* error : {}
       // Only a GET shows whether Waldur is down or a gateway rejects the method.
@@ -212,7 +212,7 @@ export const makeCalls = (
       yield* concessions.avoidHead(inShort(error))
       return {}
     }
-    const { headers } = answer.success
+    const { headers } = response.success
     const total = decodeCount(headers.get("x-result-count"))
     if (total === undefined) return {}
     yield* concessions.useHead
@@ -261,8 +261,8 @@ export const makeCalls = (
     }),
     object: Effect.fnUntraced(function* (path, query, schema, words = "an object") {
       const call: HttpCall = { method: "GET", path }
-      const answer = yield* readLeniently(call, query)
-      return yield* wanted(call, Schema.decodeUnknownOption(schema)(answer.body), words, () => inWords(answer.body))
+      const response = yield* readLeniently(call, query)
+      return yield* wanted(call, Schema.decodeUnknownOption(schema)(response.body), words, () => inWords(response.body))
     }),
     action: (path, json) => Effect.asVoid(send({ method: "POST", path, ...(json === undefined ? {} : { json }) })),
   }

@@ -62,7 +62,7 @@ export interface WaldurClientOptions {
  * A provider's view of Waldur's marketplace.
  *
  * A read fails with a `WaldurError`: `WaldurUnavailable` (network, 5xx, 429), `WaldurRejected` (401 if the token is
- * refused, 403, 404, 409, 400), `WaldurUnexpectedAnswer` (not a response of Waldur's API). Methods list other errors.
+ * refused, 403, 404, 409, 400), `WaldurUnexpectedResponse` (not a response of Waldur's API). Methods list other errors.
  * Reads are retried according to the retry policy.
  */
 export class WaldurClient extends Context.Service<
@@ -93,7 +93,7 @@ export class WaldurClient extends Context.Service<
      * text in place of the object `attributes`, so that it cannot be mistaken for a complete row.
      *
      * Fails with `WaldurTooOld` if Waldur cannot filter by offering, with `WaldurInconsistent` if four reads did not suffice,
-     * and with `WaldurUnexpectedAnswer` if a read exceeds a million rows or 512 MiB.
+     * and with `WaldurUnexpectedResponse` if a read exceeds a million rows or 512 MiB.
      *
      * @param last the last result of this method or of `readChanges`: rows with the same content stay the same objects, and
      *   pages with the same bytes are not parsed again. Nothing of it stands in for a row that Waldur does not return

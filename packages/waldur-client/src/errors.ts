@@ -48,13 +48,16 @@ export class WaldurRejected extends Schema.TaggedError<WaldurRejected>()("Waldur
 }
 
 /** The response does not match Waldur's API: another server, a gateway's page, or an unknown version of Waldur. */
-export class WaldurUnexpectedAnswer extends Schema.TaggedError<WaldurUnexpectedAnswer>()("WaldurUnexpectedAnswer", {
-  call: Schema.String,
-  /** A description of the response: `an object with "detail"`. */
-  received: Schema.String,
-  /** A description of the expected response: `a list`. */
-  wanted: Schema.String,
-}) {
+export class WaldurUnexpectedResponse extends Schema.TaggedError<WaldurUnexpectedResponse>()(
+  "WaldurUnexpectedResponse",
+  {
+    call: Schema.String,
+    /** A description of the response: `an object with "detail"`. */
+    received: Schema.String,
+    /** A description of the expected response: `a list`. */
+    wanted: Schema.String,
+  },
+) {
   override get message() {
     return `Waldur: ${this.call} returned ${this.received}, expected ${this.wanted}; is this the URL of Waldur's API?`
   }
@@ -100,7 +103,7 @@ export const refuses =
 export const WaldurError = Schema.Union([
   WaldurUnavailable,
   WaldurRejected,
-  WaldurUnexpectedAnswer,
+  WaldurUnexpectedResponse,
   WaldurTooOld,
   WaldurInconsistent,
 ])

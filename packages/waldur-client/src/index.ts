@@ -23,7 +23,7 @@ export {
   WaldurRejected,
   WaldurTooOld,
   WaldurUnavailable,
-  WaldurUnexpectedAnswer,
+  WaldurUnexpectedResponse,
 } from "./errors.ts"
 export type { OfferingCustomer, OfferingSummary } from "./offerings.ts"
 export type { ReportOutcome } from "./report-outcome.ts"

@@ -1,7 +1,7 @@
 /** Reads one page of a list, in smaller pages if it is too large or its size is refused or cut. */
 import { Effect, Option } from "effect"
 import { fieldQuery, type ListPage, type Query, type WaldurCalls } from "./calls.ts"
-import { refuses, type WaldurError, WaldurUnexpectedAnswer } from "./errors.ts"
+import { refuses, type WaldurError, WaldurUnexpectedResponse } from "./errors.ts"
 import { isSame } from "./rows.ts"
 
 /** Replaces values that were too large to read. */
@@ -90,7 +90,7 @@ export const isRepeated = (page: ListPage | undefined, next: ListPage | undefine
  * than requested, or whose size is refused, is read in pages of a size that works. The smaller pages may end early, at the end
  * of the list.
  *
- * Fails with `WaldurUnexpectedAnswer` if the budget is exhausted.
+ * Fails with `WaldurUnexpectedResponse` if the budget is exhausted.
  *
  * @param number from 1
  */
@@ -109,7 +109,7 @@ export const readPage = (
       return budget[of] >= 0
         ? Effect.void
         : Effect.fail(
-            new WaldurUnexpectedAnswer({ call, received: inWords[of], wanted: "a list of a size that can be read" }),
+            new WaldurUnexpectedResponse({ call, received: inWords[of], wanted: "a list of a size that can be read" }),
           )
     })
   const sizeRefused = `${wanted.path}?page_size`

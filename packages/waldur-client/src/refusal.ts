@@ -1,7 +1,7 @@
 /** Maps transport failures to the client's errors. */
 import type { TransportFailure } from "@cscs/http-transport"
 import { Option, Schema } from "effect"
-import { WaldurRejected, WaldurUnavailable, WaldurUnexpectedAnswer } from "./errors.ts"
+import { WaldurRejected, WaldurUnavailable, WaldurUnexpectedResponse } from "./errors.ts"
 
 /**
  * Converts a transport failure to an error of the client.
@@ -11,13 +11,13 @@ import { WaldurRejected, WaldurUnavailable, WaldurUnexpectedAnswer } from "./err
 export const errorFromFailure = (
   failure: TransportFailure,
   redact: (text: string) => string,
-): WaldurUnavailable | WaldurRejected | WaldurUnexpectedAnswer => {
+): WaldurUnavailable | WaldurRejected | WaldurUnexpectedResponse => {
   const { call, reason, status, detail } = failure
   if (reason === "not-json") {
-    return new WaldurUnexpectedAnswer({ call, received: `no JSON (${detail})`, wanted: "JSON" })
+    return new WaldurUnexpectedResponse({ call, received: `no JSON (${detail})`, wanted: "JSON" })
   }
   if (status !== undefined && status < 400) {
-    return new WaldurUnexpectedAnswer({ call, received: `a redirect (${status})`, wanted: "no redirect" })
+    return new WaldurUnexpectedResponse({ call, received: `a redirect (${status})`, wanted: "no redirect" })
   }
   if (status !== undefined && status < 500 && status !== 408 && status !== 429) {
     return new WaldurRejected({

@@ -36,7 +36,7 @@ describe("a read without end", () => {
     Effect.gen(function* () {
       const listing = { path: "things/", query: [], fields: ["uuid"] }
       const error = yield* Effect.flip(readAllPages(endless(result), listing))
-      expect(error).toMatchObject({ _tag: "WaldurUnexpectedAnswer", received })
+      expect(error).toMatchObject({ _tag: "WaldurUnexpectedResponse", received })
     }),
   )
 })

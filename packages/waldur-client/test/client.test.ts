@@ -375,10 +375,10 @@ describe("the client's errors", () => {
     }),
   )
 
-  it.live("are WaldurUnexpectedAnswer for a redirect", () =>
+  it.live("are WaldurUnexpectedResponse for a redirect", () =>
     Effect.gen(function* () {
       const { error } = yield* after({ status: 301, headers: { location: "https://elsewhere.example.org/" } })
-      expect(error).toMatchObject({ _tag: "WaldurUnexpectedAnswer", received: "a redirect (301)" })
+      expect(error).toMatchObject({ _tag: "WaldurUnexpectedResponse", received: "a redirect (301)" })
     }),
   )
 
@@ -396,22 +396,25 @@ describe("the client's errors", () => {
     ["a count in words", json(200, [], { "x-result-count": "many" }), 'X-Result-Count: "many"', "X-Result-Count"],
     ["a negative count", json(200, [], { "x-result-count": "-1" }), 'X-Result-Count: "-1"', "X-Result-Count"],
   ] as const) {
-    it.live(`are WaldurUnexpectedAnswer with the found and the expected value for ${what} instead of a list`, () =>
+    it.live(`are WaldurUnexpectedResponse with the found and the expected value for ${what} instead of a list`, () =>
       Effect.gen(function* () {
         const { error, call } = yield* after(reply)
-        expect(error).toMatchObject({ _tag: "WaldurUnexpectedAnswer", received, call })
+        expect(error).toMatchObject({ _tag: "WaldurUnexpectedResponse", received, call })
         expect(error.message).toContain(wanted)
       }),
     )
   }
 
-  it.live("are WaldurUnexpectedAnswer for a version or an offering of another shape", () =>
+  it.live("are WaldurUnexpectedResponse for a version or an offering of another shape", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.instead = () => json(200, [1])
       const waldur = yield* clientOf(fake)
-      expect(yield* Effect.flip(waldur.version())).toMatchObject({ _tag: "WaldurUnexpectedAnswer", received: "a list" })
-      expect(yield* Effect.flip(waldur.offering(uuidOf(1)))).toMatchObject({ _tag: "WaldurUnexpectedAnswer" })
+      expect(yield* Effect.flip(waldur.version())).toMatchObject({
+        _tag: "WaldurUnexpectedResponse",
+        received: "a list",
+      })
+      expect(yield* Effect.flip(waldur.offering(uuidOf(1)))).toMatchObject({ _tag: "WaldurUnexpectedResponse" })
       fake.instead = () => json(200, { name: "something else" })
       expect(yield* Effect.flip(waldur.version())).toMatchObject({
         received: 'an object with "name"',
@@ -429,7 +432,7 @@ describe("the client's errors", () => {
       const read = waldur.readResources({ offeringSlugs: ["capstor"], fields: ["order_in_progress"] })
       expect(yield* Effect.flip(read)).toMatchObject({ _tag: "WaldurRejected", status: 403 })
       fake.instead = (seen) => (isCount(seen) ? { status: 200 } : undefined)
-      expect(yield* Effect.flip(read)).toMatchObject({ _tag: "WaldurUnexpectedAnswer", received: "an empty body" })
+      expect(yield* Effect.flip(read)).toMatchObject({ _tag: "WaldurUnexpectedResponse", received: "an empty body" })
     }),
   )
 

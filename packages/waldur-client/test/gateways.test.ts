@@ -254,7 +254,7 @@ describe("X-Result-Count", () => {
         },
       })
       const error = yield* Effect.flip(waldur.readResources(query).pipe(captureLogs([])))
-      expect(error).toMatchObject({ _tag: "WaldurUnexpectedAnswer", received: "no X-Result-Count" })
+      expect(error).toMatchObject({ _tag: "WaldurUnexpectedResponse", received: "no X-Result-Count" })
     }),
   )
 
@@ -378,7 +378,9 @@ describe("any gateway behaviour with sizes, counts and links", () => {
               )
               outcomes.add(result._tag)
               if (result._tag === "Failure") {
-                expect(["WaldurInconsistent", "WaldurUnexpectedAnswer", "WaldurTooOld"]).toContain(result.failure._tag)
+                expect(["WaldurInconsistent", "WaldurUnexpectedResponse", "WaldurTooOld"]).toContain(
+                  result.failure._tag,
+                )
                 return
               }
               const bySlug = (rows: ReadonlyArray<unknown>) =>

@@ -78,7 +78,7 @@ describe("a number from Waldur", () => {
         const fake = yield* startFakeWaldur
         fake.instead = () => json(200, [], { "x-result-count": reported })
         const error = yield* Effect.flip((yield* clientOf(fake)).offerings())
-        expect(error).toMatchObject({ _tag: "WaldurUnexpectedAnswer" })
+        expect(error).toMatchObject({ _tag: "WaldurUnexpectedResponse" })
         expect(error.message.length).toBeLessThan(400)
       }),
   )

@@ -445,7 +445,7 @@ describe("failures of a read of changes", () => {
     ["GET", { status: 503 }, { _tag: "WaldurUnavailable", status: 503 }],
     ["GET", { status: 401 }, { _tag: "WaldurRejected", status: 401 }],
     ["GET", { reset: true }, { _tag: "WaldurUnavailable", reason: "reset" }],
-    ["GET", { body: "empty" }, { _tag: "WaldurUnexpectedAnswer" }],
+    ["GET", { body: "empty" }, { _tag: "WaldurUnexpectedResponse" }],
   ] as const) {
     it.live(`of ${method}, ${JSON.stringify(fault)}, are ${error._tag}`, () =>
       Effect.gen(function* () {

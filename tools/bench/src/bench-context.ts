@@ -6,7 +6,7 @@ import { cpuSecondsOf, imageEnvironment, parseLogLine, type RunningProxy, startP
 import { onServerCore } from "./cores.ts"
 import type { Helper } from "./helpers.ts"
 import type { SandboxCommands } from "./sandbox-process.ts"
-import { firstAnswer, pageOf100 } from "./storage-list.ts"
+import { firstResponse, pageOf100 } from "./storage-list.ts"
 
 /** A run over a world of one size. */
 export interface Bench {
@@ -79,7 +79,7 @@ export const withProxy = async <A>(
     },
   })
   try {
-    await firstAnswer(running.url + pageOf100, bearer)
+    await firstResponse(running.url + pageOf100, bearer)
     return await use({ ...running, refreshes })
   } finally {
     await running.stop()

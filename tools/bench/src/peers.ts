@@ -7,7 +7,7 @@ import { type Bench, freshForLong, withProxy } from "./bench-context.ts"
 import { onServerCore } from "./cores.ts"
 import { milliseconds, seconds, times, whole } from "./figures.ts"
 import { runLoad } from "./load.ts"
-import { firstAnswer, pageOf100 } from "./storage-list.ts"
+import { firstResponse, pageOf100 } from "./storage-list.ts"
 
 export const peersHead =
   "resources | version | first response | times ours | requests/s | ours / theirs | p50 | failures | peak"
@@ -39,7 +39,7 @@ export const measurePeers = async (bench: Bench): Promise<void> => {
     const child = watch(spawn(program, parameters, { stdio: "ignore", cwd: folder, env }))
     try {
       const url = `http://127.0.0.1:${port}`
-      await firstAnswer(url + pageOf100, {})
+      await firstResponse(url + pageOf100, {})
       show(name, await under({ pid: child.pid ?? 0, url, spawnedAt }))
     } finally {
       await end(child)

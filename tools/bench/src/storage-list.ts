@@ -8,24 +8,24 @@ export type Headers = Readonly<Record<string, string>>
 
 /** One request, with its decoded body. */
 export const ask = async (url: string, given: Headers = {}) => {
-  const answer = await fetch(url, { headers: given })
-  const { status, headers } = answer
-  return { status, headers, body: Buffer.from(await answer.arrayBuffer()) }
+  const response = await fetch(url, { headers: given })
+  const { status, headers } = response
+  return { status, headers, body: Buffer.from(await response.arrayBuffer()) }
 }
 
 /** A request that must succeed. */
 export const askWell = async (url: string, headers: Headers) => {
-  const answer = await ask(url, headers)
-  const { status, body } = answer
+  const response = await ask(url, headers)
+  const { status, body } = response
   if (status !== 200) throw new Error(`${url} returned ${status}: ${body.toString().slice(0, 300)}`)
-  return answer
+  return response
 }
 
 /** Milliseconds: minutes are a valid result, one of the predecessors takes them. */
 const patience = 20 * 60_000
 
 /** Polls in a tight loop until the response is a 200. */
-export const firstAnswer = async (url: string, headers: Headers) => {
+export const firstResponse = async (url: string, headers: Headers) => {
   let last: unknown
   for (const end = performance.now() + patience; performance.now() < end; ) {
     try {

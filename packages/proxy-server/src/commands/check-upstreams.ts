@@ -15,8 +15,8 @@ import { emptyOffering, type Snapshot } from "../snapshot/snapshot.ts"
 import { hpcUserLayer } from "../wiring/proxy-layer.ts"
 import { checkCache } from "./check-cache.ts"
 import { attempted, type CheckResult, failed, type MeasuredCall, measured, passed, withCalls } from "./check-result.ts"
+import { otherThanWaldur } from "./other-service.ts"
 import { onceLayer } from "./read-once.ts"
-import { otherThanWaldur } from "./what-answers.ts"
 
 /** The result of all checks. */
 export interface Checked {
@@ -159,7 +159,7 @@ const checkOffering = (
 
 /** Whether another service than Waldur may have sent the response. */
 const isOfAnotherService = ({ _tag }: { readonly _tag: string }): boolean =>
-  _tag === "WaldurRejected" || _tag === "WaldurUnexpectedAnswer"
+  _tag === "WaldurRejected" || _tag === "WaldurUnexpectedResponse"
 
 const adviceOn = (error: { readonly _tag: string; readonly status?: number }): string => {
   switch (error._tag) {
@@ -171,7 +171,7 @@ const adviceOn = (error: { readonly _tag: string; readonly status?: number }): s
         : error.status === 400
           ? "Check which parameter Waldur refuses: nothing can be read without it."
           : "Give the token's user the role CUSTOMER.READER in the provider's organization."
-    case "WaldurUnexpectedAnswer":
+    case "WaldurUnexpectedResponse":
       return "Check that waldur_api_url is the address of a Waldur, and check any gateway in front of it."
     case "InvalidProxy":
       return "Correct waldur_socks_proxy."

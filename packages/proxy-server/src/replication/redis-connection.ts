@@ -83,7 +83,7 @@ export const redisConnection = Effect.fnUntraced(function* (
         duration: patience,
         orElse: () => {
           connectAnew()
-          return Effect.fail<unknown>(lastError() ?? noAnswer)
+          return Effect.fail<unknown>(lastError() ?? noResponse)
         },
       }),
       Effect.catch(failing),
@@ -168,7 +168,7 @@ const cacheHealth = (url: Secret) => {
   }
 }
 
-const noAnswer = `no answer within ${Duration.toSeconds(patience)} s`
+const noResponse = `no response within ${Duration.toSeconds(patience)} s`
 
 /** The library's client, not yet connected. It is loaded only here, since few deployments need it. */
 const redisClient = Effect.fnUntraced(function* (url: Secret) {
@@ -196,7 +196,7 @@ const redisClient = Effect.fnUntraced(function* (url: Secret) {
     /** A connection can die silently; TCP itself needs a quarter of an hour to notice. */
     connectAnew: () => {
       if (!client.isReady) return
-      lastError = noAnswer
+      lastError = noResponse
       client.destroy()
       client.connect().catch(() => undefined)
     },

@@ -177,7 +177,7 @@ const strangersAmong = (entries: ReadonlyArray<Any>, world: World): ReadonlyArra
 }
 
 /** The exact body of a 502. */
-export const noAnswerOf = (upstream: "Waldur" | "The HPC User API") =>
+export const noResponseOf = (upstream: "Waldur" | "The HPC User API") =>
   JSON.stringify({
     detail: `${upstream} returns no usable response, and no usable list is cached`,
     error: "UpstreamServiceError",

@@ -6,7 +6,7 @@ import {
   anObservedProxy,
   breakerOf,
   expectHonest,
-  noAnswerOf,
+  noResponseOf,
   type ObservedProxy,
   type ObserverOptions,
   type Where,
@@ -76,7 +76,7 @@ export const fourCases = (title: string, question: Question): void => {
     keptWarm = [],
   } = question
   const { renewed = [], isAskedAhead = false, otherBreaker, reported = /./, happens = () => () => {} } = question
-  const failed502 = noAnswerOf(upstream === "waldur" ? "Waldur" : "The HPC User API")
+  const failed502 = noResponseOf(upstream === "waldur" ? "Waldur" : "The HPC User API")
   let sandbox: Sandbox
   let [before, after] = ["", ""]
 

@@ -1,7 +1,7 @@
 import { type Fault, type Sandbox, startSandbox } from "@cscs/sandbox"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { aWorld } from "../a-world.ts"
-import { anObservedProxy, expectHonest, noAnswerOf } from "./a-patient-observer.ts"
+import { anObservedProxy, expectHonest, noResponseOf } from "./a-patient-observer.ts"
 import { type FaultRow, late, only, tooLarge } from "./the-faults.ts"
 
 let sandbox: Sandbox
@@ -87,7 +87,7 @@ describe("the last good list", () => {
     })
     await proxy.spend(3)
     const [got] = await proxy.timed(proxy.list())
-    expect([got.status, got.text]).toEqual([502, noAnswerOf(name)])
+    expect([got.status, got.text]).toEqual([502, noResponseOf(name)])
     proxy.fault().clear()
     await proxy.within(11, async () => (await proxy.list()).text === good.text)
     expectHonest(proxy)

@@ -1,4 +1,4 @@
-import type { Answer, Fault, Sandbox } from "@cscs/sandbox"
+import type { Fault, MockResponse, Sandbox } from "@cscs/sandbox"
 
 /**
  * How the proxy handles a fault of a call.
@@ -34,7 +34,7 @@ const repeatingTheRequest =
   (status: number) =>
   ({ calls }: Sandbox): Fault => ({
     status,
-    rewrite: (answer: Answer): Answer => {
+    rewrite: (answer: MockResponse): MockResponse => {
       const { headers, body } = calls.all.at(-1) ?? {}
       const reported = `${headers?.get("authorization")} ${body} ${new URLSearchParams(body).get("client_secret")}`
       return {

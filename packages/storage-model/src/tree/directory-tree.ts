@@ -96,13 +96,13 @@ export class DirectoryTree<A> {
     return place && directoryAt(place)
   }
 
-  /** The first result of `answer` among the nodes above `path`, from the root down. */
-  firstAbove<B>(path: string, answer: (directory: Directory<A>, at: string) => B | undefined): B | undefined {
+  /** The first result of `look` among the nodes above `path`, from the root down. */
+  firstAbove<B>(path: string, look: (directory: Directory<A>, at: string) => B | undefined): B | undefined {
     let place: Place<A> | undefined = this.root
     let above = ""
     for (const name of componentsOf(path)) {
       const directory = directoryAt(place)
-      const found = directory && answer(directory, above)
+      const found = directory && look(directory, above)
       if (found !== undefined) return found
       place = entryOf(place, name)
       if (place === undefined) return undefined

@@ -33,7 +33,7 @@ import {
   type RefusedResource,
   type ResourceRecords,
 } from "./records.ts"
-import type { GidAnswer } from "./resource-entry.ts"
+import type { ProjectGid } from "./resource-entry.ts"
 import { type Holder, holder, type SharedIdentity, sharedGids, sharedProjectSlugs } from "./shared-identity.ts"
 import { anyName, recordMayBeLive } from "./whereabouts.ts"
 
@@ -57,7 +57,7 @@ export interface HierarchyLookups {
   /** Each offering's own list of customers, by the offering's dashed UUID; no key if the list could not be read. */
   readonly customers: ReadonlyMap<string, CustomerList>
   /** By project slug; `needsGid` returns whether one is needed. */
-  readonly gids: ReadonlyMap<string, GidAnswer>
+  readonly gids: ReadonlyMap<string, ProjectGid>
 }
 
 /** The inputs of a tree that is built once. */
@@ -164,7 +164,7 @@ export class HierarchyBuilder {
   /** What the children of a group have of it, as of their last build. */
   readonly #identities = new Map<TenantGroup | CustomerGroup, string>()
   /** The holders of looked-up GIDs, by project slug. */
-  readonly #answers = new Map<string, Holder>()
+  readonly #gidHolders = new Map<string, Holder>()
   #lookups: HierarchyLookups = { customers: new Map(), gids: new Map() }
   #isEmpty = true
 
@@ -263,12 +263,12 @@ export class HierarchyBuilder {
       ),
       ...this.#directories.passes,
       pass(
-        () => (gids === before ? new Map<string, GidAnswer>() : gids),
-        ([project, answer]) => this.#takeAnswer(project, before.get(project), answer),
+        () => (gids === before ? new Map<string, ProjectGid>() : gids),
+        ([project, gid]) => this.#takeGid(project, before.get(project), gid),
       ),
       pass(
         () => (gids === before ? [] : before.keys()),
-        (project) => (gids.has(project) ? undefined : this.#takeAnswer(project, before.get(project), undefined)),
+        (project) => (gids.has(project) ? undefined : this.#takeGid(project, before.get(project), undefined)),
       ),
     ]
   }
@@ -448,16 +448,16 @@ export class HierarchyBuilder {
     this.#watches.below("/", touchAll)
   }
 
-  /** @param answer `undefined` if the GID is no longer needed */
-  #takeAnswer(project: string, before: GidAnswer | undefined, answer: GidAnswer | undefined): void {
-    if (before === answer || (before !== undefined && answer !== undefined && isSameAnswer(before, answer))) return
-    const known = this.#answers.get(project)
+  /** @param after `undefined` if the GID is no longer needed */
+  #takeGid(project: string, before: ProjectGid | undefined, after: ProjectGid | undefined): void {
+    if (before === after || (before !== undefined && after !== undefined && isSameGid(before, after))) return
+    const known = this.#gidHolders.get(project)
     if (known !== undefined) this.#release(this.#gids, known)
-    this.#answers.delete(project)
+    this.#gidHolders.delete(project)
     if (!this.#isEmpty) this.#changedProjects.add(project)
-    if (answer?.status !== "known" || !isGid(answer.gid, this.#settings)) return
-    const made = holder(String(answer.gid), project)
-    this.#answers.set(project, made)
+    if (after?.status !== "known" || !isGid(after.gid, this.#settings)) return
+    const made = holder(String(after.gid), project)
+    this.#gidHolders.set(project, made)
     this.#gids.add(made)
   }
 
@@ -610,7 +610,7 @@ export class HierarchyBuilder {
 const malformedIn = ({ malformed, skipped }: DecodedResources): Iterable<MalformedRecord> =>
   flatMapLazily(skipped.entries(), ([at, one]) => [{ record: malformed[at], skipped: one }])
 
-const isSameAnswer = (a: GidAnswer, b: GidAnswer): boolean => {
+const isSameGid = (a: ProjectGid, b: ProjectGid): boolean => {
   if (a.status === "known") return b.status === "known" && a.gid === b.gid && a.from === b.from
   return b.status === a.status && a.reason === b.reason
 }

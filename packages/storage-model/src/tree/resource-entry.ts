@@ -30,7 +30,7 @@ import type { Occupancy } from "./occupancy.ts"
 import { isFromWaldur, type PlacedResource } from "./place.ts"
 
 /** The result of looking up a project's GID. */
-export type GidAnswer =
+export type ProjectGid =
   | {
       readonly status: "known"
       readonly gid: number
@@ -61,7 +61,7 @@ const needsGid = (resource: WaldurResource, settings: ModelSettings): boolean =>
 /** What a resource's entry depends on besides the resource itself. */
 export interface EntryContext {
   readonly settings: ModelSettings
-  readonly gids: ReadonlyMap<string, GidAnswer>
+  readonly gids: ReadonlyMap<string, ProjectGid>
   readonly occupancy: Occupancy
 }
 
@@ -184,7 +184,7 @@ const madeItem = (
   resource: WaldurResource,
   targetType: TargetType,
   status: EntryStatus,
-  gids: ReadonlyMap<string, GidAnswer>,
+  gids: ReadonlyMap<string, ProjectGid>,
   range: GidRange,
 ): Derived<object> | Refusal => {
   const gid = gidOf(resource.project_slug, gids, range)
@@ -194,15 +194,15 @@ const madeItem = (
   return { ...item, rulings: [gid, ...item.rulings] }
 }
 
-const gidOf = (slug: string, gids: ReadonlyMap<string, GidAnswer>, range: GidRange): Ruling<number> | Refusal => {
-  const answer = gids.get(slug) ?? { status: "unavailable", reason: "not looked up" }
-  if (answer.status === "known") {
-    if (isGid(answer.gid, range)) {
-      return ruling("gid", answer.gid, answer.from ?? "HPC User API", "gid/looked-up", { project: slug })
+const gidOf = (slug: string, gids: ReadonlyMap<string, ProjectGid>, range: GidRange): Ruling<number> | Refusal => {
+  const found = gids.get(slug) ?? { status: "unavailable", reason: "not looked up" }
+  if (found.status === "known") {
+    if (isGid(found.gid, range)) {
+      return ruling("gid", found.gid, found.from ?? "HPC User API", "gid/looked-up", { project: slug })
     }
-    const reason = `no GID: ${String(answer.gid)}; expected ${wantedGid(range)}`
+    const reason = `no GID: ${String(found.gid)}; expected ${wantedGid(range)}`
     return refuse("gid-unknown", problem("project_slug", slug, reason))
   }
-  const code = answer.status === "unknown" ? "gid-unknown" : "gid-unavailable"
-  return refuse(code, problem("project_slug", slug, `no GID: ${answer.reason}`))
+  const code = found.status === "unknown" ? "gid-unknown" : "gid-unavailable"
+  return refuse(code, problem("project_slug", slug, `no GID: ${found.reason}`))
 }

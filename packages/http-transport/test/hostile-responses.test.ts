@@ -12,14 +12,14 @@ const name = "Zürich of Alice"
 const list = JSON.stringify([{ name }])
 const utf16 = Buffer.concat([Buffer.from([0xff, 0xfe]), Buffer.from(list, "utf16le")])
 
-interface Answer {
+interface HostileResponse {
   readonly what: string
   readonly status?: number
   readonly type?: string
   readonly body: string | Buffer
 }
 
-const answeredBy = Effect.fnUntraced(function* ({ status = 200, type, body }: Omit<Answer, "what">) {
+const respondedBy = Effect.fnUntraced(function* ({ status = 200, type, body }: Omit<HostileResponse, "what">) {
   const server = yield* httpServer((_, response) =>
     response.writeHead(status, type === undefined ? {} : { "content-type": type }).end(body),
   )
@@ -27,7 +27,7 @@ const answeredBy = Effect.fnUntraced(function* ({ status = 200, type, body }: Om
 })
 
 describe("a decoded success", () => {
-  it.live.each<Answer>([
+  it.live.each<HostileResponse>([
     { what: "with no media type", body: list },
     { what: "in UTF-8, declared in capitals and quotes", type: 'Application/JSON; Charset="UTF-8"', body: list },
     { what: "with a JSON media type of its own", type: "application/vnd.waldur+json", body: list },
@@ -35,7 +35,7 @@ describe("a decoded success", () => {
     { what: "with 201", status: 201, body: list },
   ])("is JSON in UTF-8 $what", (answer) =>
     Effect.gen(function* () {
-      const transport = yield* answeredBy(answer)
+      const transport = yield* respondedBy(answer)
       const { body, bytes } = yield* transport.call(get)
       assert.deepStrictEqual(body, [{ name }])
       assert.strictEqual(bytes, Buffer.byteLength(answer.body))
@@ -44,14 +44,14 @@ describe("a decoded success", () => {
 
   it.live("may contain JSON that is nested 100,000 deep", () =>
     Effect.gen(function* () {
-      const transport = yield* answeredBy({ body: `${"[".repeat(100_000)}${"]".repeat(100_000)}` })
+      const transport = yield* respondedBy({ body: `${"[".repeat(100_000)}${"]".repeat(100_000)}` })
       assert.isArray((yield* transport.call(get)).body)
     }),
   )
 
   it.live("has the last value of a duplicate name, and no prototype from it", () =>
     Effect.gen(function* () {
-      const transport = yield* answeredBy({ body: '{"uuid":"a","uuid":"b","__proto__":{"slug":"evil"}}' })
+      const transport = yield* respondedBy({ body: '{"uuid":"a","uuid":"b","__proto__":{"slug":"evil"}}' })
       const body = (yield* transport.call(get)).body as Record<string, unknown>
       assert.strictEqual(body.uuid, "b")
       assert.isUndefined(body.slug)
@@ -60,7 +60,7 @@ describe("a decoded success", () => {
 })
 
 describe("a success that is not a complete JSON text in UTF-8", () => {
-  it.live.each<Answer & { readonly detail: RegExp }>([
+  it.live.each<HostileResponse & { readonly detail: RegExp }>([
     { what: "partial content", status: 206, body: list, detail: /^responded with 206/ },
     { what: "changed on its way", status: 203, body: list, detail: /^responded with 203/ },
     { what: "accepted only", status: 202, body: list, detail: /^responded with 202/ },
@@ -93,7 +93,7 @@ describe("a success that is not a complete JSON text in UTF-8", () => {
     { what: "white space alone", body: "   ", detail: /that are no JSON$/ },
   ])("is not-json and quotes nothing: $what", ({ detail, ...answer }) =>
     Effect.gen(function* () {
-      const transport = yield* answeredBy(answer)
+      const transport = yield* respondedBy(answer)
       const error = yield* Effect.flip(transport.call(get))
       assert.strictEqual(error.reason, "not-json")
       assert.match(error.detail, detail)
@@ -103,7 +103,7 @@ describe("a success that is not a complete JSON text in UTF-8", () => {
 
   it.live("is not-json if the call's decoder throws anything", () =>
     Effect.gen(function* () {
-      const transport = yield* answeredBy({ body: list })
+      const transport = yield* respondedBy({ body: list })
       const error = yield* Effect.flip(
         transport.call({
           ...get,
@@ -131,11 +131,11 @@ describe("a success that is not a complete JSON text in UTF-8", () => {
             return known
           },
         }
-        const transport = yield* answeredBy({ body: list })
+        const transport = yield* respondedBy({ body: list })
         const { body, bytes } = yield* transport.call(call)
         assert.strictEqual(body, known)
         assert.deepStrictEqual([seen, bytes], [[list], Buffer.byteLength(list)])
-        const other = yield* answeredBy({ body: list, type: "text/html" })
+        const other = yield* respondedBy({ body: list, type: "text/html" })
         assert.strictEqual((yield* Effect.flip(other.call(call))).reason, "not-json")
         assert.strictEqual(seen.length, 1)
       }),
@@ -143,7 +143,7 @@ describe("a success that is not a complete JSON text in UTF-8", () => {
 
   it.live("is still a POST's success if it is complete", () =>
     Effect.gen(function* () {
-      const transport = yield* answeredBy({ status: 202, body: "{}" })
+      const transport = yield* respondedBy({ status: 202, body: "{}" })
       assert.strictEqual((yield* transport.call({ method: "POST", path: "" })).status, 202)
     }),
   )
