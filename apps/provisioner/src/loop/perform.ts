@@ -50,7 +50,7 @@ export const perform = Effect.fn("perform")(function* (
   const isFolder = ({ acts }: PlanItem) => acts[0]?.act === "folder"
   const folders = yield* Effect.forEach(items.filter(isFolder), (item) => performItem(item, performing))
   const others = items.filter((item) => !isFolder(item) && item.acts.length > 0)
-  // A move out of a place precedes what comes into it.
+  // Their order does not matter: if one finds its place still taken, its driver refuses, and a later cycle repeats it.
   const rest = yield* Effect.forEach(others, (item) => performItem(item, performing), { concurrency: atOnce })
   return [...folders, ...rest]
 })
