@@ -77,16 +77,16 @@ export const oracleOf = (about: {
     const seen = [...history.pasts.values()]
       // The place in a malformed record may be wrong; its data is protected under every filter.
       .filter(({ place }) => place.protects !== undefined || isWanted(place, filter))
-      .map((past) => sightOf(past, window, lossesIn(past, window)))
+      .map((past) => observationOf(past, window, lossesIn(past, window)))
       .filter(({ versions }) => versions.length > 0)
       .sort((a, b) => byPlace(a.past.place, b.past.place))
     const live = livePathsOf(seen)
     const places: Array<Place> = []
     const placed = seen.filter(({ past: { place } }) => place.protects === undefined && isWanted(place, filter))
     for (const tenant of Map.groupBy(placed, tenantOf).values()) {
-      places.push(...parentPlace([tenantEntry((tenant[0] as Sight).past.place)], tenant, filter))
+      places.push(...parentPlace([tenantEntry((tenant[0] as Observation).past.place)], tenant, filter))
       for (const customer of Map.groupBy(tenant, ({ past }) => past.place.customerSlug).values()) {
-        const { past } = customer[0] as Sight
+        const { past } = customer[0] as Observation
         const names = namesIn(history.customerNames.get(past.place.customerUuid), window)
         const entries = names.map((name) => customerEntry(past.place, name))
         places.push(...parentPlace(entries, customer, filter))
@@ -115,10 +115,10 @@ export const oracleOf = (about: {
   }
 }
 
-type Sight = ReturnType<typeof sightOf>
+type Observation = ReturnType<typeof observationOf>
 
 /** A resource as it may have been read within a window. */
-const sightOf = (past: Past, window: Window, losses: ReadonlyArray<Loss>) => {
+const observationOf = (past: Past, window: Window, losses: ReadonlyArray<Loss>) => {
   const valid = past.versions.filter((version) => overlaps(version, window.from, window.to))
   const known = valid.flatMap(({ value }) => value ?? [])
   const versions = known.filter((facts) => !isHidden(facts))
@@ -152,16 +152,16 @@ const withoutOrder = (facts: Facts): Facts => {
 const isHidden = (facts: Facts): boolean => stateSeen(facts) === undefined
 const isRemoval = (facts: Facts): boolean => isBeingRemoved(stateSeen(facts) ?? "")
 /** The list of a guard omits doubtful removals, those that have ended too. */
-const mayBeSkipped = (facts: Facts, { mayBeKept }: Sight): boolean => mayBeKept && isRemoval(facts)
+const mayBeSkipped = (facts: Facts, { mayBeKept }: Observation): boolean => mayBeKept && isRemoval(facts)
 
 /** Locations of live data: a removal there is not listed. */
-const livePathsOf = (seen: ReadonlyArray<Sight>) => {
+const livePathsOf = (seen: ReadonlyArray<Observation>) => {
   const at = Map.groupBy(
-    seen.flatMap((sight) => sight.versions.map((facts) => ({ sight, facts }))),
+    seen.flatMap((observation) => observation.versions.map((facts) => ({ observation, facts }))),
     ({ facts }) => mountPointOf(facts),
   )
-  const othersAt = (facts: Facts, self: Sight) =>
-    isRemoval(facts) ? (at.get(mountPointOf(facts)) ?? []).filter(({ sight }) => sight !== self) : []
+  const othersAt = (facts: Facts, self: Observation) =>
+    isRemoval(facts) ? (at.get(mountPointOf(facts)) ?? []).filter(({ observation }) => observation !== self) : []
   const isLive = (facts: Facts) => !isRemoval(facts) || isHeldBack(facts)
   const malformed = seen.filter(({ past: { place } }) => place.protects !== undefined)
   const malformedAt = (facts: Facts) =>
@@ -169,23 +169,24 @@ const livePathsOf = (seen: ReadonlyArray<Sight>) => {
       ? malformed.filter(({ past: { place } }) => `${place.protects}/`.startsWith(`${mountPointOf(facts)}/`))
       : []
   return {
-    everAt: (facts: Facts, self: Sight) =>
+    everAt: (facts: Facts, self: Observation) =>
       othersAt(facts, self).some((other) => isLive(other.facts)) ||
       malformedAt(facts).some(({ versions }) => versions.some(isLive)),
-    alwaysAt: (facts: Facts, self: Sight) =>
+    alwaysAt: (facts: Facts, self: Observation) =>
       othersAt(facts, self).some(
-        ({ sight }) =>
-          sight.isAlways && sight.versions.every((one) => isLive(one) && mountPointOf(one) === mountPointOf(facts)),
+        ({ observation }) =>
+          observation.isAlways &&
+          observation.versions.every((one) => isLive(one) && mountPointOf(one) === mountPointOf(facts)),
       ) || malformedAt(facts).some(({ isAlways, versions }) => isAlways && versions.every(isLive)),
   }
 }
 
 const parentPlace = (
   entries: ReadonlyArray<string>,
-  members: ReadonlyArray<Sight>,
+  members: ReadonlyArray<Observation>,
   { state, status }: Filter,
 ): ReadonlyArray<Place> => {
-  const { past } = members[0] as Sight
+  const { past } = members[0] as Observation
   // Waldur's own state, as used by the filter.
   const passesState = (facts: Facts) => !state || facts.state === state
   if ((status && status !== "pending") || !members.some(({ versions }) => versions.some(passesState))) return []
@@ -218,7 +219,8 @@ const encoded = (facts: Facts, around: Parameters<typeof expectedEntry>[1]): str
   return text
 }
 
-const tenantOf = ({ past }: Sight) => `${past.place.offeringSlug} ${past.place.dataType} ${past.place.providerSlug}`
+const tenantOf = ({ past }: Observation) =>
+  `${past.place.offeringSlug} ${past.place.dataType} ${past.place.providerSlug}`
 
 /** System as configured, data type, tenant, customer, then age. */
 const byPlace = (a: Facts, b: Facts): number =>
