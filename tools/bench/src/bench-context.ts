@@ -38,7 +38,10 @@ export interface Bench {
 /** No further upstream calls unless requested, however long a measurement takes. */
 export const freshForLong = { CACHE_FRESH_FOR: "1h", CACHE_FULL_REFRESH_EVERY: "1h" }
 
-/** `npx`: the package's executable through a link, with no variable of the image. `image`: the script itself, which is its entry point, and its variables. */
+/**
+ * `npx`: the package's executable through a link, without the image's variables. `image`: the script itself, which is the
+ * image's entry point, with them.
+ */
 export type Way = "npx" | "image"
 
 export interface BenchedProxy extends RunningProxy {

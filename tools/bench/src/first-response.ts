@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process"
 import { text } from "node:stream/consumers"
 import { fileURLToPath } from "node:url"
-import { cpuSecondsOf, watch } from "@cscs/harness"
+import { cpuSecondsOf, until, watch } from "@cscs/harness"
 import { type Bench, type BenchedProxy, freshForLong, withProxy } from "./bench-context.ts"
 import { onAllCores } from "./cores.ts"
 import { median, milliseconds, seconds, times } from "./figures.ts"
@@ -45,7 +45,9 @@ export const measureFirst = async (bench: Bench): Promise<void> => {
 const coldStart = (bench: Bench) => {
   const afterFirst = async ({ spawnedAt, pid, refreshes }: BenchedProxy) => {
     const first = performance.now() - spawnedAt
-    return { first, cpu: cpuSecondsOf(pid) * 1000, snapshot: refreshes[0] ?? Number.NaN }
+    const cpu = cpuSecondsOf(pid) * 1000
+    // Its line can arrive after the response.
+    return { first, cpu, snapshot: await until("the log line of the first snapshot", () => refreshes[0]) }
   }
   return withProxy(bench, freshForLong, afterFirst, "npx", onAllCores)
 }
