@@ -55,7 +55,7 @@ describe("OpenTelemetry", () => {
       return names
     }
     expect(above("WaldurClient.readResources").length).toBeGreaterThan(1)
-    expect(above("debugAnswer")).toContain("GET /api/storage-resources/")
+    expect(above("debugResponse")).toContain("GET /api/storage-resources/")
     const request = spans.find(({ name }) => name === "GET /api/storage-resources/")
     expect(request).toMatchObject({ traceId: traceparent.slice(3, 35), parentSpanId: callersSpan, kind: 2 })
     // Deliveries are in no trace, because no request causes them.

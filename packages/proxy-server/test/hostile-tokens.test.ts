@@ -494,22 +494,22 @@ describe("a token with a genuine signature and a hostile header", () => {
   })
   afterAll(() => owned.close())
 
-  const answerTo = async (header: object, claims: object = {}) => {
+  const responseTo = async (header: object, claims: object = {}) => {
     const payload = { ...claimsOf(await owned.sandbox.issuer.issueToken()), ...claims }
     return owned.bearing(signedWithTheirs({ alg: "RS256", kid: "issuer-key", ...header }, payload))
   }
 
   test("is 200 if nothing in the header is hostile, or only parts that are not read", async () => {
-    expect((await answerTo({})).status).toBe(200)
+    expect((await responseTo({})).status).toBe(200)
     const url = `${owned.sandbox.waldur.url}attacker/keys`
     const before = owned.sandbox.calls.of("waldur").length
-    expect((await answerTo({ jku: url, x5u: url, jwk: {}, x5c: [] })).status).toBe(200)
+    expect((await responseTo({ jku: url, x5u: url, jwk: {}, x5c: [] })).status).toBe(200)
     expect(owned.sandbox.calls.of("waldur").length).toBe(before)
   })
 
   test("is 401 if the header declares another kind of token (RFC 8725 section 3.11)", async () => {
     for (const typ of ["logout+jwt", "secevent+jwt", "dpop+jwt", "token-introspection+jwt", "oauth-authz-req+jwt"]) {
-      const { status, json } = await answerTo({ typ }, { typ: undefined })
+      const { status, json } = await responseTo({ typ }, { typ: undefined })
       expect([typ, status, json.detail]).toEqual([typ, 401, "The token is no bearer access token"])
     }
   })
@@ -517,11 +517,11 @@ describe("a token with a genuine signature and a hostile header", () => {
   test("is 401 if a claim that we read is nested thousands deep", async () => {
     const deep: unknown = JSON.parse(`${"[".repeat(3000)}${"]".repeat(3000)}`)
     for (const claim of ["aud", "azp", "sub", "realm_access", "resource_access"]) {
-      const { status, json } = await answerTo({}, { [claim]: deep })
+      const { status, json } = await responseTo({}, { [claim]: deep })
       expect([claim, status, json.detail]).toEqual([claim, 401, "The token is malformed"])
     }
     for (const line of owned.logs) expect(line.length).toBeLessThan(2000)
-    expect((await answerTo({}, { scope: deep })).status).toBe(200)
+    expect((await responseTo({}, { scope: deep })).status).toBe(200)
   })
 
   test("is 401 if the header requires an extension that is not understood (RFC 7515 section 4.1.11)", async () => {
@@ -533,7 +533,7 @@ describe("a token with a genuine signature and a hostile header", () => {
       { typ: 5 },
       { typ: [] },
     ]) {
-      expect([header, (await answerTo(header)).status]).toEqual([header, 401])
+      expect([header, (await responseTo(header)).status]).toEqual([header, 401])
     }
   })
 })

@@ -2,9 +2,9 @@ import type { Sandbox } from "@cscs/sandbox"
 import { Schema } from "effect"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { ErrorBody, QueryErrorBody } from "../src/http/http-errors.ts"
-import { DebugAnswer } from "../src/routes/debug-answer.ts"
+import { DebugResponse } from "../src/routes/debug-response.ts"
 import { ReadinessReport } from "../src/routes/readiness.ts"
-import { StorageAnswer } from "../src/routes/storage-answer.ts"
+import { StorageList } from "../src/routes/storage-list.ts"
 import { type Any, aProxy, type Got, startProxy, type TestedProxy } from "./a-proxy.ts"
 import { aWorld } from "./a-world.ts"
 import { violations } from "./json-schema.ts"
@@ -234,7 +234,7 @@ describe("the description matches", () => {
     for (const query of ["page_size=500", "storage_system=capstor&state=Updating", "data_type=nothing", "page=99"]) {
       const got = await proxy.list(query)
       expect(got.status).toBe(200)
-      matches(got, list, StorageAnswer)
+      matches(got, list, StorageList)
       hasItsHeaders(got, list)
     }
     expect((await proxy.list("page_size=500")).json.resources.length).toBeGreaterThan(200)
@@ -253,7 +253,7 @@ describe("the description matches", () => {
 
   test("debug mode", async () => {
     for (const query of ["debug=1", "debug=1&storage_system=vast&state=OK&page_size=300", "debug=1&page=99"]) {
-      matches(await proxy.list(query), debugMode, DebugAnswer)
+      matches(await proxy.list(query), debugMode, DebugResponse)
     }
   })
 

@@ -2,7 +2,7 @@
 import { dashedUuid, type StorageEntry } from "@cscs/storage-model"
 import { Data, Result, Schema } from "effect"
 import type { ProxySettings } from "../config/settings.ts"
-import { offeringSlugsOf, selected } from "../routes/storage-answer.ts"
+import { offeringSlugsOf, selected } from "../routes/storage-list.ts"
 import { queryProblem, type StorageQuery, storageQuerySchema } from "../routes/storage-query.ts"
 import type { Snapshot } from "../snapshot/snapshot.ts"
 

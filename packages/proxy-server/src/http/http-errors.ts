@@ -63,7 +63,7 @@ export const QueryErrorBody = Schema.Struct({
 /** One invalid parameter, in FastAPI's form. */
 export type QueryProblem = (typeof QueryErrorBody.Type)["detail"][number]
 
-interface ErrorAnswer {
+interface ErrorResponse {
   readonly status: number
   readonly body: typeof ErrorBody.Type | typeof QueryErrorBody.Type
   readonly headers?: Readonly<Record<string, string>>
@@ -77,24 +77,24 @@ const retryAfterSeconds = "5"
 /** RFC 6750 section 3. */
 const challenge = (error: string, description: string) => `Bearer error="${error}", error_description="${description}"`
 
-const answer = (
+const response = (
   status: number,
   error: string,
   detail: string,
   headers: Readonly<Record<string, string>> = {},
   more: Pick<typeof ErrorBody.Type, "help" | "message"> = {},
-): ErrorAnswer => ({ status, headers, body: { detail, error, ...more } })
+): ErrorResponse => ({ status, headers, body: { detail, error, ...more } })
 
 const later = { "Retry-After": retryAfterSeconds }
 
-const unauthenticated = (authenticate: string, detail: string): ErrorAnswer =>
-  answer(401, "AuthenticationError", detail, { "WWW-Authenticate": authenticate }, { help: tokenHelp })
+const unauthenticated = (authenticate: string, detail: string): ErrorResponse =>
+  response(401, "AuthenticationError", detail, { "WWW-Authenticate": authenticate }, { help: tokenHelp })
 
 const tokenHelp =
   "Send an access token of the configured issuer that is meant for this service: Authorization: Bearer <token>"
 
 /** The HTTP form of each error. It contains neither upstream addresses nor upstream responses: those are in the log. */
-const answerTo = (error: RequestError): ErrorAnswer => {
+const errorResponse = (error: RequestError): ErrorResponse => {
   switch (error._tag) {
     case "TokenMissing":
       return unauthenticated("Bearer", "The request has no access token")
@@ -102,28 +102,30 @@ const answerTo = (error: RequestError): ErrorAnswer => {
       return unauthenticated(challenge("invalid_token", error.description), error.description)
     case "RoleMissing": {
       const detail = "The token lacks a required role"
-      return answer(403, "AuthorizationError", detail, { "WWW-Authenticate": challenge("insufficient_scope", detail) })
+      return response(403, "AuthorizationError", detail, {
+        "WWW-Authenticate": challenge("insufficient_scope", detail),
+      })
     }
     case "IssuerUnavailable": {
       const detail = "Access tokens cannot be checked now, because their issuer does not respond"
-      return answer(503, "AuthenticationUnavailable", detail, later)
+      return response(503, "AuthenticationUnavailable", detail, later)
     }
     case "InvalidQuery":
       return { status: 422, body: { detail: error.problems } }
     case "NotFound":
-      return answer(404, "NotFound", "Not Found")
+      return response(404, "NotFound", "Not Found")
     case "MethodNotAllowed":
-      return answer(405, "MethodNotAllowed", "Method Not Allowed", { Allow: error.allow })
+      return response(405, "MethodNotAllowed", "Method Not Allowed", { Allow: error.allow })
     case "SnapshotGone": {
       const { startAgainAt } = error
       const link = startAgainAt === undefined ? {} : { Link: `<${startAgainAt}>; rel="first"` }
       const detail = "The snapshot is no longer available: further pages would belong to another list"
       const help = `Start the walk again: GET ${startAgainAt ?? "the first page of the same query"}`
-      return answer(410, "SnapshotGone", detail, link, { help })
+      return response(410, "SnapshotGone", detail, link, { help })
     }
     case "TooBusy": {
       const detail = "Too many debug reads or explanations are running; this one did not begin in time"
-      return answer(503, "TooBusy", detail, later)
+      return response(503, "TooBusy", detail, later)
     }
     case "RefreshDied":
       return internalError
@@ -132,25 +134,25 @@ const answerTo = (error: RequestError): ErrorAnswer => {
       const source = upstream === undefined ? "Another replica" : upstreamNames[upstream]
       const detail = `${source} returns no usable response, and no usable list is cached`
       const message = "Failed to communicate with an upstream service."
-      return answer(502, "UpstreamServiceError", detail, {}, { message })
+      return response(502, "UpstreamServiceError", detail, {}, { message })
     }
   }
 }
 
 /** The body of the response to an error, as an example. */
-export const errorBody = (error: RequestError): ErrorAnswer["body"] => answerTo(error).body
+export const errorBody = (error: RequestError): ErrorResponse["body"] => errorResponse(error).body
 
 /** The body of a 500. */
 export const internalErrorBody = { detail: "Internal Server Error", error: "InternalServerError" }
-const internalError: ErrorAnswer = { status: 500, body: internalErrorBody }
+const internalError: ErrorResponse = { status: 500, body: internalErrorBody }
 
-const stopping = answer(503, "Stopping", "The proxy is stopping; try again", later)
+const stopping = response(503, "Stopping", "The proxy is stopping; try again", later)
 
-const responseOf = ({ status, body, headers }: ErrorAnswer): Response =>
+const responseOf = ({ status, body, headers }: ErrorResponse): Response =>
   Response.json(body, { status, headers: { ...dataHeaders, ...headers } })
 
 /** The response that refuses a request. */
-export const refusal = (error: RequestError): Response => responseOf(answerTo(error))
+export const refusal = (error: RequestError): Response => responseOf(errorResponse(error))
 
 /** The response for a failed request. Errors become HTTP only here and in `refusal`. */
 export const failureResponse = (cause: Cause.Cause<RequestError>): Response => {
@@ -188,8 +190,8 @@ export const logFailure = (cause: Cause.Cause<RequestError>): Effect.Effect<void
         Effect.annotateLogs(value.log),
       )
     default: {
-      const { status } = answerTo(value)
-      return Effect.logError(`Answered ${status}`).pipe(
+      const { status } = errorResponse(value)
+      return Effect.logError(`Responded ${status}`).pipe(
         logEvent("request-failed"),
         Effect.annotateLogs(errorAnnotations(value)),
       )

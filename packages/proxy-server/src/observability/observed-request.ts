@@ -20,7 +20,7 @@ export interface ObservedRequest {
   /** Whether the verified token has the roles that debug mode requires. */
   mayDebug: boolean | undefined
   /** The length of the response's body, if any, once a response is made that already has the request's id. */
-  answered: { readonly bytes: number | undefined } | undefined
+  responded: { readonly bytes: number | undefined } | undefined
 }
 
 /**
@@ -50,7 +50,7 @@ export const observedRequest = (c: Context): ObservedRequest => {
     span: undefined,
     caller: undefined,
     mayDebug: undefined,
-    answered: undefined,
+    responded: undefined,
   }
   environment.observed = request
   return request

@@ -81,14 +81,14 @@ export const logRequests = ({ spans, quiet, parameters }: RequestLogOptions): Ef
       const began = performance.now()
       const request = observedRequest(c)
       if (spans.areSeen) spans.of(c, request)
-      const outgoing = nodeAnswer(c)
+      const outgoing = nodeResponse(c)
       outgoing?.once("close", () =>
         ended(
           c,
           request,
           began,
           outgoing.writableFinished ? outgoing.statusCode : callerLeft,
-          request.answered?.bytes ?? outgoing.getHeader("content-length"),
+          request.responded?.bytes ?? outgoing.getHeader("content-length"),
         ),
       )
       const identified = (response: Response) => {
@@ -96,7 +96,7 @@ export const logRequests = ({ spans, quiet, parameters }: RequestLogOptions): Ef
           const { status, headers } = response
           headers.set(requestIdHeader, request.id)
           ended(c, request, began, status, headers.get("content-length") ?? undefined)
-        } else if (request.answered === undefined) outgoing.setHeader(requestIdHeader, request.id)
+        } else if (request.responded === undefined) outgoing.setHeader(requestIdHeader, request.id)
         return response
       }
       const response = respond()
@@ -105,7 +105,7 @@ export const logRequests = ({ spans, quiet, parameters }: RequestLogOptions): Ef
   })
 
 /** The Node response that the app writes to, if `@hono/node-server` serves it. */
-const nodeAnswer = (c: HonoContext): ServerResponse | undefined => {
+const nodeResponse = (c: HonoContext): ServerResponse | undefined => {
   const outgoing: unknown = c.env?.outgoing
   return outgoing instanceof ServerResponse ? outgoing : undefined
 }

@@ -52,7 +52,7 @@ export const requestSpans = (routeOf: (path: string) => string | undefined): Eff
         if (span === undefined) return
         span.attribute("http.response.status_code", status)
         // A rejection is the caller's fault and no error of this span.
-        span.end(clock.currentTimeNanosUnsafe(), status >= 500 ? Exit.fail(`Answered ${status}`) : Exit.void)
+        span.end(clock.currentTimeNanosUnsafe(), status >= 500 ? Exit.fail(`Responded ${status}`) : Exit.void)
       },
     }
   })

@@ -9,7 +9,7 @@ import { NotFound, refusal } from "../http/http-errors.ts"
 import { dataHeaders } from "../http/http-headers.ts"
 import { debugRoleMissing, mayDebug, requireToken } from "../http/require-token.ts"
 import type { EffectRunner } from "../http/run-effect.ts"
-import { explanationAnswer } from "./explanation-answer.ts"
+import { explanationResponse } from "./explanation-response.ts"
 import { describeExplanation } from "./storage-description.ts"
 
 export const explanationPath = "/api/storage-resources/:uuid/explanation"
@@ -27,7 +27,7 @@ export const explanation = Effect.fnUntraced(function* (settings: ProxySettings,
     if (!mayDebug(c, settings)) return run.response(c, Effect.fail(debugRoleMissing(settings)))
     const uuid = dashedUuid(c.req.param("uuid"))
     if (uuid === undefined) return refusal(new NotFound())
-    const read = Effect.map(explanationAnswer(uuid), (answer) => answer && Buffer.from(JSON.stringify(answer)))
+    const read = Effect.map(explanationResponse(uuid), (response) => response && Buffer.from(JSON.stringify(response)))
     return run.response(
       c,
       Effect.map(explained(uuid, read), (body) =>

@@ -6,7 +6,7 @@ import { LRUCache } from "lru-cache"
 import { tokenBucket } from "../concurrency/token-bucket.ts"
 import { dataHeaders } from "../http/http-headers.ts"
 import { type Coding, compressed, worthCompressing } from "./content-coding.ts"
-import type { StoragePage } from "./storage-answer.ts"
+import type { StoragePage } from "./storage-list.ts"
 
 /** A page as sent in one coding, without the time headers. */
 export interface CodedPage {

@@ -8,9 +8,9 @@ import { ErrorBody, errorBody, internalErrorBody, NotFound, QueryErrorBody, Snap
 import { jsonContent } from "../openapi/effect-schemas.ts"
 import examples from "../openapi/examples.json" with { type: "json" }
 import { RefreshTimedOut } from "../refresh/refresh-errors.ts"
-import { DebugAnswer } from "./debug-answer.ts"
-import { ExplanationAnswer } from "./explanation-answer.ts"
-import { StorageAnswer } from "./storage-answer.ts"
+import { DebugResponse } from "./debug-response.ts"
+import { ExplanationResponse } from "./explanation-response.ts"
+import { StorageList } from "./storage-list.ts"
 import { queryProblem } from "./storage-query.ts"
 import { linesType } from "./storage-response.ts"
 
@@ -89,7 +89,7 @@ export const describeStorage = ({ auth, model: { storageSystems } }: ProxySettin
         description: "A page of entries, or with `Accept: application/x-ndjson` the whole list, one entry per line.",
         headers: snapshotHeaders,
         content: {
-          ...jsonContent(StorageAnswer, { ...examples.page, version }),
+          ...jsonContent(StorageList, { ...examples.page, version }),
           [linesType]: {
             schema: { type: "string", description: "All entries that pass the filters, as JSON, one per line." },
             example: examples.page.resources.map((entry) => `${JSON.stringify(entry)}\n`).join(""),
@@ -132,7 +132,7 @@ export const describeExplanation = ({ auth }: ProxySettings): MiddlewareHandler 
       },
     ],
     responses: identified({
-      200: { description: "The explanation.", content: jsonContent(ExplanationAnswer, examples.explanation) },
+      200: { description: "The explanation.", content: jsonContent(ExplanationResponse, examples.explanation) },
       ...tokenRefusals,
       404: {
         description: "Nothing that Waldur shows the proxy has this UUID.",
@@ -160,7 +160,7 @@ export const describeDebug = (): MiddlewareHandler =>
       },
     ],
     responses: identified({
-      200: { description: "Waldur's own data.", content: jsonContent(DebugAnswer, examples.debug) },
+      200: { description: "Waldur's own data.", content: jsonContent(DebugResponse, examples.debug) },
     }),
   })
 

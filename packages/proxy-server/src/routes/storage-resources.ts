@@ -14,10 +14,10 @@ import { Snapshots } from "../serving/snapshots.ts"
 import type { TimedSnapshot } from "../snapshot/snapshot.ts"
 import { steadyNow } from "../snapshot/steady-clock.ts"
 import { acceptedCoding, type Coding } from "./content-coding.ts"
-import { debugAnswer } from "./debug-answer.ts"
+import { debugResponse } from "./debug-response.ts"
 import { codedPage, keptPages } from "./kept-pages.ts"
-import { firstPageOf, storageLines, storagePage } from "./storage-answer.ts"
 import { describeStorage } from "./storage-description.ts"
+import { firstPageOf, storageLines, storagePage } from "./storage-list.ts"
 import { defaultPage, queryProblem, type StorageQuery, storageQuerySchema } from "./storage-query.ts"
 import { linesResponse, pageResponse, wantsLines } from "./storage-response.ts"
 
@@ -52,7 +52,7 @@ export const storageResources = Effect.fnUntraced(function* (settings: ProxySett
   const debugReads = makeSharedCalls(debugReadsAtOnce, debugPatience)
   const keyIn = ({ snapshot }: TimedSnapshot, key: string) => `${snapshot.entries.id} ${key}`
 
-  const answerFrom = (c: Context, taken: TimedSnapshot, query: StorageQuery): Response | Promise<Response> => {
+  const responseFrom = (c: Context, taken: TimedSnapshot, query: StorageQuery): Response | Promise<Response> => {
     const now = steadyNow(clock)
     if (wantsLines(c)) return linesResponse(c, storageLines(taken.snapshot, query, settings), taken, now)
     const decodedKey = decodedKeyOf(query)
@@ -73,10 +73,10 @@ export const storageResources = Effect.fnUntraced(function* (settings: ProxySett
       : pageResponse(c, page, taken, now)
   }
 
-  const answerFor = (c: Context, found: Effect.Effect<TimedSnapshot, RequestError>, query: StorageQuery) =>
+  const responseFor = (c: Context, found: Effect.Effect<TimedSnapshot, RequestError>, query: StorageQuery) =>
     run.response(
       c,
-      Effect.flatMap(found, (taken) => Effect.promise(async () => answerFrom(c, taken, query))),
+      Effect.flatMap(found, (taken) => Effect.promise(async () => responseFrom(c, taken, query))),
     )
 
   /** This is the cost of a poll, so nothing here decodes or waits. */
@@ -118,7 +118,7 @@ export const storageResources = Effect.fnUntraced(function* (settings: ProxySett
       if (query.debug) {
         if (!mayDebug(c, settings)) return run.response(c, Effect.fail(debugRoleMissing(settings)))
         // Encoded once for all callers that share the call.
-        const read = Effect.map(debugAnswer(query), (answer) => Buffer.from(JSON.stringify(answer)))
+        const read = Effect.map(debugResponse(query), (response) => Buffer.from(JSON.stringify(response)))
         return run.response(
           c,
           Effect.map(
@@ -134,9 +134,9 @@ export const storageResources = Effect.fnUntraced(function* (settings: ProxySett
           (taken) => taken !== undefined,
           () => new SnapshotGone({ startAgainAt: firstPageOf(query) }),
         )
-        return answerFor(c, walked, query)
+        return responseFor(c, walked, query)
       }
-      return answerFor(c, asksForRenewal(c) ? snapshots.renewed : snapshots.current, query)
+      return responseFor(c, asksForRenewal(c) ? snapshots.renewed : snapshots.current, query)
     },
   )
   return { app, kept }

@@ -5,7 +5,7 @@ import { oldestReadAt, type TimedSnapshot } from "../snapshot/snapshot.ts"
 import { isNoneMatchMet } from "./conditional.ts"
 import { type CodedPage, headersOf } from "./kept-pages.ts"
 import { preferred } from "./negotiation.ts"
-import type { StorageLines } from "./storage-answer.ts"
+import type { StorageLines } from "./storage-list.ts"
 
 export const linesType = "application/x-ndjson"
 
@@ -40,7 +40,7 @@ export const pageResponse = (c: Context, page: CodedPage, taken: TimedSnapshot, 
     "Last-Modified": lastModified(taken),
     [requestIdHeader]: request.id,
   }
-  request.answered = { bytes: isUnchanged ? undefined : body.length }
+  request.responded = { bytes: isUnchanged ? undefined : body.length }
   return isUnchanged ? new Response(null, { status: 304, headers: all }) : new Response(body, { headers: all })
 }
 

@@ -54,7 +54,7 @@ const Explained = named(
 )
 
 /** The response: what `storage-proxy explain --json` prints, and where it comes from. */
-export const ExplanationAnswer = named(
+export const ExplanationResponse = named(
   "Explanation",
   Schema.Struct({
     origin: named("ExplanationOrigin", Schema.Literals(["snapshot", "waldur"])).annotate({
@@ -79,7 +79,7 @@ export const ExplanationAnswer = named(
 )
 
 /** The whole explanation of a resource, customer or offering; `undefined` if nothing has the UUID. */
-export const explanationAnswer = Effect.fn("explanationAnswer")(function* (uuid: string) {
+export const explanationResponse = Effect.fn("explanationResponse")(function* (uuid: string) {
   const settings = yield* Settings
   const last = (yield* Snapshots).lastRead()
   const held = yield* inputOf(last)
@@ -106,5 +106,5 @@ export const explanationAnswer = Effect.fn("explanationAnswer")(function* (uuid:
     })),
     lookedAt: explanation.lookedAt,
     offerings: explanation.offerings,
-  } satisfies typeof ExplanationAnswer.Type
+  } satisfies typeof ExplanationResponse.Type
 })

@@ -8,7 +8,7 @@ import { guardedInWords } from "../refresh/loss-guard.ts"
 import { Snapshots } from "../serving/snapshots.ts"
 import { steadyMillis } from "../snapshot/steady-clock.ts"
 import { Pagination, paginate } from "./pagination.ts"
-import { offeringSlugsOf } from "./storage-answer.ts"
+import { offeringSlugsOf } from "./storage-list.ts"
 import { defaultPage, defaultPageSize, type StorageQuery } from "./storage-query.ts"
 
 const AnyObject = Schema.Record(Schema.String, Schema.Unknown)
@@ -18,7 +18,7 @@ const { has_next: _next, ...paginationFields } = Pagination.fields
 const Findings = Schema.Array(Schema.Struct(findingFields).annotate({ identifier: "Finding" }))
 
 /** The response of `GET /api/storage-resources/?debug=true`, in the reference document's shape. */
-export const DebugAnswer = Schema.Struct({
+export const DebugResponse = Schema.Struct({
   status: Schema.Literal("success"),
   debug_mode: Schema.Literal(true),
   agent_offering_config: Schema.Struct({
@@ -47,9 +47,9 @@ export const DebugAnswer = Schema.Struct({
 const largestPage = 300
 
 /** Waldur's own data, read live, to compare an entry with. Secrets are masked. */
-export const debugAnswer = Effect.fn("debugAnswer")(function* (
+export const debugResponse = Effect.fn("debugResponse")(function* (
   query: StorageQuery,
-): Effect.fn.Return<typeof DebugAnswer.Type, WaldurError, Settings | WaldurClient | Snapshots> {
+): Effect.fn.Return<typeof DebugResponse.Type, WaldurError, Settings | WaldurClient | Snapshots> {
   const settings = yield* Settings
   const text = masker(secretsIn(settings))
   const shown = <A>(value: A) => maskValue(value, text)

@@ -12,7 +12,7 @@ import { defaultPage, defaultPageSize, type StorageQuery } from "./storage-query
 const given = Schema.NullOr(Schema.String).annotate({ description: "As requested; null if absent." })
 
 /** The response of `GET /api/storage-resources/`. */
-export const StorageAnswer = Schema.Struct({
+export const StorageList = Schema.Struct({
   version: Schema.String.annotate({ description: "The proxy's version." }),
   status: Schema.Literal("success"),
   resources: Schema.Array(StorageEntry),
@@ -54,7 +54,7 @@ export const storagePage = ({ entries }: Snapshot, query: StorageQuery, settings
   const positions = selected(entries, query, slugs)
   const pagination = paginate(positions.length, query.page ?? defaultPage, query.page_size ?? defaultPageSize)
   const { offset, limit } = pagination
-  const filtersApplied: (typeof StorageAnswer.Type)["filters_applied"] = {
+  const filtersApplied: (typeof StorageList.Type)["filters_applied"] = {
     storage_system: query.storage_system ?? null,
     data_type: query.data_type || null,
     status: query.status || null,
