@@ -188,18 +188,25 @@ const compared = async ({ world, fallback }: Setting, rounds: ReadonlyArray<Read
       environment: { CACHE_FULL_REFRESH_EVERY: every, CACHE_STALE_IF_ERROR: "1000h" },
       document: () => ({ hpc_user_api: { ...hpcUserSection(sandbox), fallback } }),
     })
-  const [light, full] = [await proxyOf("1000h"), await proxyOf("0")]
+  // Reads everything each time, too, but updates its tree.
+  const [light, full, updated] = [await proxyOf("1000h"), await proxyOf("0"), await proxyOf("1ms")]
+  const proxies = [light, full, updated]
+  const expectEqual = async () => {
+    const whole = await saidBy(full)
+    expect(await saidBy(light)).toEqual(whole)
+    expect(await saidBy(updated)).toEqual(whole)
+  }
   // Both at the same moments: what is served while an API fails depends on what was served before.
   let waldursTime = Date.parse(sandbox.world.now)
   const renew = async () => {
     // A Waldur ahead of the proxy's clock is read in full.
     const passed = Date.parse(sandbox.world.now) - waldursTime
     waldursTime += passed
-    for (const proxy of [light, full]) await proxy.pass(passed)
-    for (const proxy of [light, full]) await proxy.get("/api/storage-resources/", noCache)
+    for (const proxy of proxies) await proxy.pass(passed)
+    for (const proxy of proxies) await proxy.get("/api/storage-resources/", noCache)
   }
   try {
-    expect(await saidBy(light)).toEqual(await saidBy(full))
+    await expectEqual()
     for (const round of rounds) {
       for (const [what, number] of round) {
         await steps[what]?.(sandbox, number, renew)
@@ -207,13 +214,13 @@ const compared = async ({ world, fallback }: Setting, rounds: ReadonlyArray<Read
         if (number % 3 === 0) await renew()
       }
       // After a minute both look up again the projects that they did not find.
-      for (const proxy of [light, full]) await proxy.pass("61 seconds")
+      for (const proxy of proxies) await proxy.pass("61 seconds")
       await renew()
-      expect(await saidBy(light)).toEqual(await saidBy(full))
+      await expectEqual()
     }
     return light.logs.filter((line) => line.includes('"read":"changes"')).length
   } finally {
-    await Promise.all([light.close(), full.close()])
+    await Promise.all(proxies.map((proxy) => proxy.close()))
     await sandbox.close()
   }
 }

@@ -93,6 +93,23 @@ export const decodeRows = Effect.fnUntraced(function* (
   return all
 })
 
+/** Adds to `done` what the rows of an earlier read were decoded to. */
+export const addDecoded = (done: Map<unknown, DecodedRow>, rows: ReadonlyArray<unknown>, decoded: DecodedRows) =>
+  cooperatively(decoded.rows.entries(), ([position, row]) => done.set(rows[position], row))
+
+/**
+ * What differs between the rows of two reads, in any order; `undefined` if there is a row that occurs more than once
+ * before, since it cannot be told which occurrence is gone.
+ */
+export const differenceOf = Effect.fnUntraced(function* (before: DecodedRows, after: DecodedRows) {
+  const removed = new Set<DecodedRow>()
+  yield* cooperatively(before.rows, (row) => removed.add(row))
+  if (removed.size < before.rows.length) return undefined
+  const added: Array<DecodedRow> = []
+  yield* cooperatively(after.rows, (row) => void (removed.delete(row) || added.push(row)))
+  return { removed: yield* resourcesIn([...removed]), added: yield* resourcesIn(added) }
+})
+
 /** Replaces rows at their positions, or appends them, and returns what was there. */
 export const replaceRows = Effect.fnUntraced(function* (all: DecodedRows, changed: ReadonlyMap<number, DecodedRow>) {
   const before: Array<DecodedRow> = []

@@ -15,11 +15,13 @@ import type { Snapshot, TimedSnapshot } from "../snapshot/snapshot.ts"
 import { steadyMillis } from "../snapshot/steady-clock.ts"
 import { buildSnapshot, type KeptTree, type TreeChange } from "./build-snapshot.ts"
 import {
+  addDecoded,
   areLookupsSufficient,
   type DecodedRow,
   type DecodedRows,
   decodeRow,
   decodeRows,
+  differenceOf,
   neededBy,
   type OwnOfferings,
   replaceRows,
@@ -45,6 +47,8 @@ export interface DeltaBasis {
   readonly resources: ResourceRead
   /** When the last full read began, in steady milliseconds. */
   readonly fullReadAt: number
+  /** When the read began for which the tree was last built whole, in steady milliseconds. */
+  readonly wholeTreeAt: number
   readonly offerings: ConfiguredOfferings
   readonly needed: Needed
   readonly lookups: Lookups
@@ -87,23 +91,37 @@ export const firstRead = Effect.gen(function* () {
   return yield* treeOf(yield* readUpstreams(undefined, yield* steadyMillis))
 })
 
+/**
+ * Steady milliseconds after which a full read builds the tree whole, not only what differs: an error in an update would
+ * last no longer.
+ */
+const wholeTreeEvery = Duration.toMillis("1 hour")
+
 /** Reads all of Waldur; decodes rows and looks up customers and GIDs while pages still arrive. */
 const readUpstreams = Effect.fnUntraced(function* (last: ReadResult | undefined, readStartedAt: number) {
-  const { model } = yield* Settings
+  const { model, cache } = yield* Settings
   const waldur = yield* WaldurClient
   const { prepare } = yield* GidSource
   const session = yield* lookupSession(undefined)
   if (last === undefined) yield* Effect.forkScoped(prepare)
   const query = yield* resourceQuery
-  const known = last?.basis?.offerings
+  const basis = last?.basis
+  const known = basis?.offerings
+  // Taken in any case: two trees would be the peak of the memory.
+  const kept = basis?.takeTree()
+  const isWholeTreeDue =
+    basis === undefined ||
+    Duration.isZero(cache.fullRefreshEvery) ||
+    readStartedAt - basis.wholeTreeAt >= wholeTreeEvery
+  let tree = isWholeTreeDue ? undefined : kept
   let own: OwnOfferings | undefined
   const decoded = new Map<unknown, DecodedRow>()
-  // The tree is built anew: two of them would be the peak of the memory.
-  last?.basis?.takeTree()
   const { offerings, resources } = yield* Effect.all(
     {
       offerings: Effect.tap(readOfferings(known), (offerings) =>
-        Effect.sync(() => {
+        Effect.gen(function* () {
+          if (known === undefined || !areSameOfferings(known.own, offerings.own)) tree = undefined
+          if (tree !== undefined && basis !== undefined) yield* addDecoded(decoded, basis.resources.rows, tree.rows)
           own = offerings.own
         }),
       ),
@@ -116,7 +134,7 @@ const readUpstreams = Effect.fnUntraced(function* (last: ReadResult | undefined,
               ? Effect.void
               : decodeRows(rows, model, own, decoded).pipe(Effect.flatMap(neededBy), Effect.flatMap(session.prefetch)),
         },
-        last?.basis?.resources,
+        basis?.resources,
       ),
     },
     // Without known offerings the rows need them first. Otherwise both run at once: if Waldur hangs, one must not wait
@@ -126,9 +144,31 @@ const readUpstreams = Effect.fnUntraced(function* (last: ReadResult | undefined,
   const rows = yield* decodeRows(resources.rows, model, offerings.own, decoded)
   const needed = yield* neededBy(rows)
   const lookups = yield* session.resolve(needed)
-  const change = undefined
-  return { readStartedAt, fullReadAt: readStartedAt, resources, rows, offerings, needed, lookups, change, last }
+  const difference = tree === undefined ? undefined : yield* differenceOf(tree.rows, rows)
+  const change: TreeChange | undefined = tree &&
+    basis &&
+    difference && { tree: { ...tree, rows }, ...difference, lookups: basis.lookups }
+  const wholeTreeAt = change === undefined || basis === undefined ? readStartedAt : basis.wholeTreeAt
+  return {
+    readStartedAt,
+    fullReadAt: readStartedAt,
+    wholeTreeAt,
+    resources,
+    rows,
+    offerings,
+    needed,
+    lookups,
+    change,
+    last,
+  }
 })
+
+const areSameOfferings = (before: OwnOfferings, now: OwnOfferings): boolean =>
+  before.size === now.size &&
+  [...before].every(([slug, uuids]) => {
+    const found = now.get(slug)
+    return found?.size === uuids.size && [...uuids].every((uuid) => found.has(uuid))
+  })
 
 /** What changed since the last read; `undefined` if a full read is needed. */
 const readChanges = Effect.fnUntraced(function* (last: ReadResult, basis: DeltaBasis, readStartedAt: number) {
@@ -146,7 +186,8 @@ const readChanges = Effect.fnUntraced(function* (last: ReadResult, basis: DeltaB
     : basis.offerings
   const lookUp = (needed: Needed) =>
     Effect.flatMap(lookupSession(stillGood(basis.lookups, changedResources)), (session) => session.resolve(needed))
-  const found = { readStartedAt, fullReadAt: basis.fullReadAt, resources, offerings, last }
+  const { fullReadAt, wholeTreeAt } = basis
+  const found = { readStartedAt, fullReadAt, wholeTreeAt, resources, offerings, last }
   const renewed = changed?.size === 0 ? yield* renewedLookups(basis.lookups, basis.needed) : undefined
   if (renewed !== undefined && sameLookups(renewed, basis.lookups)) {
     return yield* resultOf(snapshot, readStartedAt, { ...basis, resources }, last)
@@ -186,6 +227,7 @@ const changedRows = Effect.fnUntraced(function* (
 interface Found {
   readonly readStartedAt: number
   readonly fullReadAt: number
+  readonly wholeTreeAt: number
   readonly resources: ResourceRead
   readonly rows: DecodedRows
   readonly offerings: ConfiguredOfferings
@@ -224,7 +266,7 @@ const treeOf = Effect.fnUntraced(function* ({
 
 const finish = Effect.fnUntraced(function* (found: Found): Effect.fn.Return<ReadResult, RefreshError, Settings> {
   const { model } = yield* Settings
-  const { readStartedAt, fullReadAt, resources, needed, offerings, last, lookups } = found
+  const { readStartedAt, fullReadAt, wholeTreeAt, resources, needed, offerings, last, lookups } = found
   const { snapshot, tree } = yield* treeOf(found)
   // Seeing none of them is a failure, not an empty list, unless the last good entries stay anyway.
   if (offerings.invisible.length === model.storageSystems.length && snapshot.guarded.length === 0) {
@@ -238,7 +280,7 @@ const finish = Effect.fnUntraced(function* (found: Found): Effect.fn.Return<Read
     if (gidFailure === undefined) return yield* Effect.die(new Error(lost[0]?.reason))
     return yield* new GidsUnavailable({ resources: lost.length, failure: gidFailure })
   }
-  const basis = { resources, fullReadAt, offerings, needed, lookups, takeTree: once(tree) }
+  const basis = { resources, fullReadAt, wholeTreeAt, offerings, needed, lookups, takeTree: once(tree) }
   return yield* resultOf(snapshot, readStartedAt, basis, last)
 })
 
