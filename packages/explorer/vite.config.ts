@@ -1,27 +1,27 @@
 import { gzipSync } from "node:zlib"
 import { defineConfig, type Plugin } from "vite"
 
-/** Bytes of all scripts, compressed: what a first visit waits for on a slow network. */
-const mostScript = 60_000
+/** The largest compressed size of all scripts, in bytes: a first visit waits for them on a slow network. */
+const maxScriptBytes = 60_000
 
-const smallEnough: Plugin = {
-  name: "small-enough",
+const scriptSizeLimit: Plugin = {
+  name: "script-size-limit",
   generateBundle(_, bundle) {
     const scripts = Object.values(bundle).flatMap((file) => (file.type === "chunk" ? [gzipSync(file.code).length] : []))
     const total = scripts.reduce((sum, size) => sum + size, 0)
-    if (total > mostScript) this.error(`The scripts have ${total} bytes compressed, more than ${mostScript}`)
+    if (total > maxScriptBytes) this.error(`The scripts have ${total} bytes compressed, more than ${maxScriptBytes}`)
   },
 }
 
 export default defineConfig({
   // Relative, so that the page works below any path.
   base: "./",
-  plugins: [smallEnough],
+  plugins: [scriptSizeLimit],
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
   build: {
     outDir: "dist",
     emptyOutDir: true,
-    // The content security policy of the proxy allows no data: script or style.
+    // The proxy's content security policy allows no script or style from a data: URL.
     assetsInlineLimit: 0,
     modulePreload: false,
     target: "es2023",

@@ -1,4 +1,4 @@
-/** What differs between two lists. Pure. */
+/** The differences between two lists. Pure. */
 import { isEqualJson, type StorageEntry } from "@cscs/storage-model"
 import type { Tree } from "./tree.ts"
 
@@ -6,18 +6,18 @@ import type { Tree } from "./tree.ts"
 export interface Change {
   readonly key: string
   readonly kind: "added" | "changed" | "gone"
-  /** The entry now; for one that is gone, as it was. */
+  /** The current entry; if it is gone, its last version. */
   readonly entry: StorageEntry
-  /** The fields that differ, old against new; empty unless it is changed. */
+  /** The fields that differ, old against new; empty unless `kind` is `changed`. */
   readonly fields: ReadonlyArray<{ readonly name: string; readonly before: unknown; readonly now: unknown }>
-  /** When this page saw it, in milliseconds since 1970. */
+  /** When this page saw the change, in milliseconds since 1970. */
   readonly seenAt: number
 }
 
-/** How many changes the list keeps: more than a person reads. */
+/** How many changes the page keeps: more than an operator reads. */
 export const changesKept = 100
 
-/** The differences between two lists, the later of which has the equal entries of the earlier: what is gone first. */
+/** The differences between two lists, removed entries first. `now` must reuse the objects of entries that are equal in `before`. */
 export const changesBetween = (before: Tree, now: Tree, seenAt: number): ReadonlyArray<Change> => {
   const changes: Array<Change> = []
   for (const [key, { entry }] of before.nodes)

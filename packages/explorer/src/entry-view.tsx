@@ -1,14 +1,14 @@
-/** One entry beside the view: what it is, where each value is from, and what must happen next. */
+/** The panel of an entry: what it is, where each value comes from, and the next step. */
 import type { Explained, Explanation } from "@cscs/storage-model"
 import { useSignal } from "@preact/signals"
 import { useEffect, useRef } from "preact/hooks"
-import { Copy, Notice, Quantity, Status } from "./pieces.tsx"
+import { Copy, Notice, Quantity, Status } from "./components.tsx"
+import { count, value } from "./format.ts"
 import { addressOf, explanationPath, type Failure, isFailure, readExplanation } from "./proxy.ts"
 import { config, go, list, token, tree } from "./store.ts"
 import { limitsOf, nameOf } from "./tree.ts"
-import { value } from "./words.ts"
 
-/** A word of a command, safe in a shell. */
+/** Quotes a word of a shell command. */
 const quoted = (word: string): string => (/^[\w./:-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)
 
 export const EntryView = ({ entryKey }: { entryKey: string }) => {
@@ -17,7 +17,7 @@ export const EntryView = ({ entryKey }: { entryKey: string }) => {
   const entry = tree.value.nodes.get(entryKey)?.entry
   const outcome = useSignal<Explanation | Failure | undefined>(undefined)
   const panel = useRef<HTMLElement>(null)
-  // Again when the list changes, for the explanation does then too.
+  // Read again when the list changes, because the explanation may change with it.
   const { etag } = list.value
   useEffect(() => {
     let isCurrent = true
@@ -89,17 +89,17 @@ export const EntryView = ({ entryKey }: { entryKey: string }) => {
           )}
         </>
       )}
-      {explained === undefined && <Notice>The explanation is being read.</Notice>}
+      {explained === undefined && <Notice>Loading the explanation.</Notice>}
       {explained !== undefined && isFailure(explained) && (
         <Notice kind="bad">
-          <p>There is no explanation. {explained.what}</p>
+          <p>The explanation is not available. {explained.what}</p>
           <p>{explained.wayOn}</p>
         </Notice>
       )}
       {found.map((one, at) => (
         <Account key={at} of={one} />
       ))}
-      <h3>The same elsewhere</h3>
+      <h3>On the command line</h3>
       <p class="command">
         <code>{curl}</code> <Copy text={curl} label="the curl command" />
       </p>
@@ -123,7 +123,7 @@ const Account = ({ of }: { of: Explained }) => {
   const urls = Object.entries(entry ?? {}).filter(([name]) => name.endsWith("_url"))
   return (
     <section>
-      {kind === "resource" && slug !== null && <p class="faint">Waldur's resource {slug}</p>}
+      {kind === "resource" && slug !== null && <p class="faint">Waldur resource {slug}</p>}
       {skipped !== null && (
         <Notice kind="bad">
           <p>
@@ -149,7 +149,7 @@ const Account = ({ of }: { of: Explained }) => {
       ))}
       {notes.length > 0 && (
         <>
-          <h3>Where each value is from</h3>
+          <h3>Where each value comes from</h3>
           <dl>
             {notes.map(({ part, value: decided, from, reason }, at) => (
               <div key={at}>
@@ -179,7 +179,7 @@ const Account = ({ of }: { of: Explained }) => {
       )}
       {below.length > 0 && (
         <details>
-          <summary>{below.length} below</summary>
+          <summary>{count(below.length, "record", "records")} below</summary>
           <ul>
             {below.map(({ uuid, slug, mountPoint, status, skipped }, at) => (
               <li key={at}>

@@ -1,4 +1,4 @@
-/** What is seen, as files. Pure. */
+/** The shown entries as CSV and JSON. Pure. */
 import type { StorageEntry } from "@cscs/storage-model"
 import { limitsOf, nameOf, unixIdOf } from "./tree.ts"
 
@@ -20,8 +20,8 @@ const columns: ReadonlyArray<readonly [name: string, value: (entry: StorageEntry
 ]
 
 /**
- * A text as a cell. A spreadsheet runs a cell that begins with one of these as a formula, and names come from outside:
- * an apostrophe before it makes it a text.
+ * A value as a CSV cell. A spreadsheet runs a cell that begins with one of these characters as a formula, and names are
+ * external data: an apostrophe in front makes the cell a text.
  */
 const cell = (value: string | number | undefined): string => {
   if (value === undefined || typeof value === "number") return String(value ?? "")
@@ -29,11 +29,11 @@ const cell = (value: string | number | undefined): string => {
   return `"${safe.replaceAll('"', '""')}"`
 }
 
-/** Entries as CSV (RFC 4180), with a header; space in TB. */
+/** Formats entries as CSV (RFC 4180), with a header; space in TB. */
 export const csvOf = (entries: ReadonlyArray<StorageEntry>): string =>
   [columns.map(([name]) => name), ...entries.map((entry) => columns.map(([, value]) => cell(value(entry))))]
     .map((cells) => `${cells.join(",")}\r\n`)
     .join("")
 
-/** Entries as a JSON array, as the API has them. */
+/** Formats entries as a JSON array, as in the API. */
 export const jsonOf = (entries: ReadonlyArray<StorageEntry>): string => `${JSON.stringify(entries, undefined, 2)}\n`

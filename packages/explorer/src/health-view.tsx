@@ -1,8 +1,8 @@
-/** How old the list is, and how the upstreams are. */
-import { Notice } from "./pieces.tsx"
+/** The age of the list and the state of the upstreams. */
+import { Notice } from "./components.tsx"
+import { count, span } from "./format.ts"
 import { isFailure } from "./proxy.ts"
 import { config, go, isTrouble, list, now, readAgain, readiness, upstreamNames } from "./store.ts"
-import { count, span } from "./words.ts"
 
 export const HealthView = () => {
   const report = readiness.value
@@ -15,7 +15,7 @@ export const HealthView = () => {
         )
   return (
     <div class="scroll">
-      {report === undefined && <Notice>Readiness is being read.</Notice>}
+      {report === undefined && <Notice>Loading readiness.</Notice>}
       {report !== undefined && isFailure(report) && (
         <Notice kind="bad">
           <p>{report.what}</p>
@@ -29,7 +29,7 @@ export const HealthView = () => {
               {report.status !== "ready"
                 ? `The proxy is ${report.status}.`
                 : troubles.length === 0
-                  ? "The proxy is ready, and no upstream fails."
+                  ? "The proxy is ready, and no upstream is failing."
                   : `The list may be out of date: ${troubles.join(", ")}.`}
             </strong>
             {report.warnings.length > 0 &&
@@ -44,21 +44,21 @@ export const HealthView = () => {
               </dd>
             </div>
             <div>
-              <dt>List of the proxy</dt>
+              <dt>The proxy's list</dt>
               <dd>
                 {report.snapshot === null
                   ? "none yet"
-                  : `${count(report.snapshot.entries, "entry", "entries")}, ${report.snapshot.skipped} skipped, ${span(report.snapshot.age * 1000)} old when asked`}
+                  : `${count(report.snapshot.entries, "entry", "entries")}, ${report.snapshot.skipped} skipped, ${span(report.snapshot.age * 1000)} old when checked`}
               </dd>
             </div>
             {etag !== undefined && (
               <div>
-                <dt>List on this page</dt>
+                <dt>This page's list</dt>
                 <dd>
-                  {count(tree.nodes.size, "entry", "entries")}, {span(age + now.value - readAt)} old, asked for{" "}
+                  {count(tree.nodes.size, "entry", "entries")}, {span(age + now.value - readAt)} old, checked{" "}
                   {span(now.value - readAt)} ago{" "}
                   <button type="button" class="small" onClick={readAgain}>
-                    Ask now
+                    Check now
                   </button>
                 </dd>
               </div>
@@ -77,7 +77,7 @@ export const HealthView = () => {
           {report.warnings.length > 0 && (
             <p>
               <button type="button" class="link" onClick={() => go({ view: "problems" })}>
-                {count(report.warnings.length, "warning", "warnings")} of the proxy
+                {count(report.warnings.length, "proxy warning", "proxy warnings")}
               </button>
             </p>
           )}

@@ -1,15 +1,15 @@
+/** The views that are lists: Waiting, Problems and Changes. */
 import { keyOf } from "@cscs/storage-model"
-/** The views that are lists: what waits, what is wrong, what changed. */
 import { useEffect } from "preact/hooks"
 import type { Change } from "./changes.ts"
-import { Copy, EntryLink, NoList, Notice, Status } from "./pieces.tsx"
+import { Copy, EntryLink, NoList, Notice, Status } from "./components.tsx"
+import { count, sentence, shortValue, span, value } from "./format.ts"
 import { type Findings, isFailure } from "./proxy.ts"
 import { branches, changes, findings, go, list, now, place, readiness, readProblems } from "./store.ts"
 import { waitingIn } from "./tree.ts"
 import { kinds, type Waiting } from "./waiting.ts"
-import { count, sentence, shortValue, span, value } from "./words.ts"
 
-/** Items of one group that are shown; the filters narrow the rest. */
+/** How many items of a group are shown; filters reveal the rest. */
 const shownAtOnce = 200
 
 const headings: Readonly<Record<(typeof kinds)[number], string>> = {
@@ -21,18 +21,22 @@ const headings: Readonly<Record<(typeof kinds)[number], string>> = {
   removed: "Removed",
 }
 const within = (what: string): string => what.charAt(0).toLowerCase() + what.slice(1)
-/** Milliseconds below which a wait that the page did not see begin says nothing. */
-const tellingWait = 60_000
+/** Milliseconds below which the observed part of a wait that began earlier is not worth showing. */
+const shortestShownWait = 60_000
 
-/** How long it has been seen to wait: the list has no time of an order. */
+/** How long the page has seen an entry wait: the list does not contain order times. */
 const HowLong = ({ of }: { of: Waiting }) => {
   const seen = list.value.waitingSince.get(keyOf(of.entry))
   const waited = now.value - (seen?.since ?? now.value)
-  const words = seen?.isBeginning ? `for ${span(waited)}` : waited < tellingWait ? "" : `for at least ${span(waited)}`
+  const words = seen?.isBeginning
+    ? `for ${span(waited)}`
+    : waited < shortestShownWait
+      ? ""
+      : `for at least ${span(waited)}`
   return <span class="faint">{words}</span>
 }
 
-/** Things by a text, the most frequent first. */
+/** Groups items by a string, the largest group first. */
 const grouped = <A,>(
   of: ReadonlyArray<A>,
   by: (one: A) => string,
@@ -43,7 +47,7 @@ export const WaitingView = () => {
   const waiting = waitingIn(branches.value)
   if (list.value.etag === undefined) return <NoList />
   if (waiting.length === 0)
-    return <Notice>Nothing waits: each entry that passes the filters is in its final state.</Notice>
+    return <Notice>Nothing is waiting: every entry that matches the filters is in its final state.</Notice>
   return (
     <div class="scroll">
       <p class="summary">
@@ -61,7 +65,7 @@ export const WaitingView = () => {
       </p>
       <p class="faint">
         The provider accepts orders and corrects states in Waldur; the provisioner acts on the storage system, then
-        reports it. A URL is called by POST, with a token of Waldur.
+        reports it. Call a URL with POST and a Waldur token.
       </p>
       {kinds.map((kind) => {
         const ofKind = waiting.filter(({ entry }) => entry.status === kind)
@@ -88,8 +92,8 @@ export const WaitingView = () => {
         )
       })}
       <p class="faint">
-        “for at least” counts from when this page was opened, “for” from when it saw the wait begin: the list has no
-        time of an order.
+        “for at least” counts from when this page was opened, “for” from when it saw the wait begin: the list does not
+        contain order times.
       </p>
     </div>
   )
@@ -145,7 +149,7 @@ export const ProblemsView = () => {
       {known !== undefined && known.warnings.length > 0 && (
         <section>
           <h2>
-            Warnings of the proxy <span class="faint">{known.warnings.length}</span>
+            Proxy warnings <span class="faint">{known.warnings.length}</span>
           </h2>
           <ul class="cards">
             {known.warnings.map((text) => (
@@ -155,22 +159,22 @@ export const ProblemsView = () => {
         </section>
       )}
       {read === undefined ? (
-        <Notice>Debug mode is being read.</Notice>
+        <Notice>Loading skipped records and warnings.</Notice>
       ) : isFailure(read) ? (
         <Notice kind="bad">
           <p>Skipped records and warnings cannot be shown. {read.what}</p>
           <p>{read.wayOn}</p>
           <button type="button" onClick={readProblems}>
-            Ask again
+            Retry
           </button>
         </Notice>
       ) : (
         <>
           <FindingList id="skipped" heading="Skipped: not in the list" of={read.skipped}>
-            Each is missing from the list until its cause is removed.
+            Each is missing from the list until its cause is fixed.
           </FindingList>
           <FindingList id="warned" heading="Served with a warning" of={read.warnings}>
-            Each is in the list, perhaps not as it was meant.
+            Each is in the list, but perhaps not as intended.
           </FindingList>
           {read.skipped.length + read.warnings.length === 0 && <Notice>No record is skipped or has a warning.</Notice>}
         </>
@@ -206,7 +210,7 @@ const FindingList = ({
         {heading} <span class="faint">{shown.length}</span>
       </h2>
       <p>
-        {children} “Explain and remedy” shows who must do what. By field:{" "}
+        {children} “Explain and remedy” shows what to do, and which role must do it. By field:{" "}
         {byField.map(([field, { length }]) => `${field} ${length}`).join(", ")}.
       </p>
       {byField.map(([field, group]) => (
@@ -220,8 +224,7 @@ const FindingList = ({
               .map(({ uuid, slug, offering_slug, found, reason }, at) => (
                 <li key={at}>
                   <span>
-                    <strong>{slug ?? uuid ?? "a record without a name"}</strong>{" "}
-                    <span class="faint">{offering_slug}</span>
+                    <strong>{slug ?? uuid ?? "unnamed record"}</strong> <span class="faint">{offering_slug}</span>
                   </span>
                   <code>{shortValue(found)}</code>
                   <span>{sentence(reason)}</span>
@@ -242,7 +245,7 @@ const FindingList = ({
   )
 }
 
-/** The parts of a field that differ, so that one number in an object is seen. */
+/** The parts of a field that differ, so that a single changed number in an object stands out. */
 const leaves = ({ name, before, now }: Change["fields"][number]): Change["fields"] => {
   if (typeof before !== "object" || typeof now !== "object" || before === null || now === null)
     return [{ name, before, now }]
@@ -255,7 +258,7 @@ const leaves = ({ name, before, now }: Change["fields"][number]): Change["fields
 export const ChangesView = () =>
   changes.value.length === 0 ? (
     <Notice>
-      Nothing has changed since this page was opened. It shows a change within seconds of the proxy's refresh.
+      Nothing has changed since this page was opened. Changes appear within seconds of the proxy's refresh.
     </Notice>
   ) : (
     <div class="scroll">
@@ -268,7 +271,7 @@ export const ChangesView = () =>
             changes.value = []
           }}
         >
-          Mark all as seen
+          Clear all
         </button>
       </p>
       <ul class="cards">

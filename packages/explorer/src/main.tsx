@@ -1,11 +1,11 @@
-/** The page: header, filters, one view, and an entry beside it. */
+/** The page: header, filters, one view, and the panel of the open entry. */
 import { entryStatuses, waldurStates } from "@cscs/storage-model"
 import { render } from "preact"
+import { Notice } from "./components.tsx"
 import { EntryView } from "./entry-view.tsx"
 import { csvOf, jsonOf } from "./export.ts"
 import { HealthView } from "./health-view.tsx"
 import { ChangesView, ProblemsView, WaitingView } from "./lists-view.tsx"
-import { Notice } from "./pieces.tsx"
 import { type Filters, type View, views } from "./place.ts"
 import { isFailure } from "./proxy.ts"
 import { SignInView } from "./sign-in-view.tsx"
@@ -28,8 +28,8 @@ import {
   tree,
 } from "./store.ts"
 import "./style.css"
+import { count, span } from "./format.ts"
 import { TreeView } from "./tree-view.tsx"
-import { count, span } from "./words.ts"
 
 const titles: Readonly<Record<View, string>> = {
   tree: "Tree",
@@ -39,8 +39,8 @@ const titles: Readonly<Record<View, string>> = {
   health: "Health",
 }
 
-/** How many things a view has to show that should be looked at. */
-const numberOf = (view: View): number => {
+/** The number on a view's tab: items that need attention. */
+const badgeOf = (view: View): number => {
   const report = readiness.value
   if (view === "waiting") return tree.value.waiting.length
   if (view === "changes") return changes.value.length
@@ -52,7 +52,7 @@ const numberOf = (view: View): number => {
 const Tabs = () => (
   <nav aria-label="Views">
     {views.map((view) => {
-      const number = numberOf(view)
+      const number = badgeOf(view)
       return (
         <button
           key={view}
@@ -98,14 +98,14 @@ const save = (name: string, type: string, content: string) => {
   setTimeout(() => URL.revokeObjectURL(url), 0)
 }
 
-/** A button that saves the shown entries as a file. */
+/** A button that saves the entries that match the filters as a file. */
 const Export = ({ as, type, of }: { as: string; type: string; of: (entries: typeof seen.value) => string }) => (
   <button type="button" class="small" onClick={() => save(`storage-entries.${as.toLowerCase()}`, type, of(seen.value))}>
     {as}
   </button>
 )
 
-/** Omits the filters that its view does not use. */
+/** The search and the filters that the view uses. */
 const FilterBar = ({ view }: { view: View }) => (
   <search class="filters">
     <input

@@ -1,22 +1,22 @@
-/** The place in the page as a URL: view, filters and entry, so that a copied address shows the same. Pure. */
+/** The place in the page as a URL: view, filters and entry, so a copied address shows the same. Pure. */
 import type { EntryFilter, StorageEntry } from "@cscs/storage-model"
 import type { TreeNode } from "./tree.ts"
 
 export const views = ["tree", "waiting", "problems", "changes", "health"] as const
 export type View = (typeof views)[number]
 
-/** The filters, named as the API's parameters; `q` is the search. An empty text does not restrict. */
+/** The filters, named like the API's parameters; `q` is the search. An empty string does not restrict. */
 export const filterNames = ["storage_system", "data_type", "status", "state", "q"] as const
 export type Filters = Readonly<Record<(typeof filterNames)[number], string>>
 
 export interface Place {
   readonly view: View
   readonly filters: Filters
-  /** The key of the entry that is open, or a UUID; empty if none is. */
+  /** The key or UUID of the open entry; empty if none is open. */
   readonly entry: string
 }
 
-/** The place of a URL's query. */
+/** Parses a URL's query. */
 export const placeOf = (search: string): Place => {
   const query = new URLSearchParams(search)
   const view = views.find((name) => name === query.get("view")) ?? "tree"
@@ -24,7 +24,7 @@ export const placeOf = (search: string): Place => {
   return { view, filters, entry: query.get("entry") ?? "" }
 }
 
-/** The query of a place, with its question mark; empty for the whole tree. */
+/** The URL query of a place, with its question mark; empty for the whole tree. */
 export const queryOf = ({ view, filters, entry }: Place): string => {
   const query = new URLSearchParams()
   if (view !== "tree") query.set("view", view)
@@ -34,8 +34,8 @@ export const queryOf = ({ view, filters, entry }: Place): string => {
 }
 
 /**
- * Whether an entry passes the filters and the search, each of whose words it must contain. `state` is not compared: an
- * entry does not have Waldur's state, so the API filters by it.
+ * A predicate for the entries that match the filters and contain each word of the search. It ignores `state`: an entry does
+ * not contain Waldur's state, so the API filters by it.
  */
 export const matcherOf = ({ storage_system, data_type, status, q }: Filters) => {
   const words = q

@@ -1,10 +1,10 @@
-/** Requests to the proxy, and its failures in words with a way on. */
+/** Requests to the proxy, and its failures in words with what to do next. */
 import type { Explanation, Skipped, StorageEntry, Warning } from "@cscs/storage-model"
 
-/** The page lies at `<proxy>/explorer/`, under any path prefix. */
+/** The page is served at `<proxy>/explorer/`, under any path prefix. */
 const base = new URL("../", location.href)
 
-/** The address of a path of the proxy. */
+/** The URL of a path of the proxy. */
 export const addressOf = (path: string): string => new URL(path, base).href
 
 /** `config.json`, which the proxy serves beside this page. */
@@ -13,7 +13,7 @@ export interface ExplorerConfig {
   /** Whether the list needs a token. */
   readonly authentication: boolean
   readonly issuer: string | null
-  /** The public client for a sign-in; with `null` a token is pasted. */
+  /** The public client for the sign-in; if `null`, the user pastes a token. */
   readonly clientId: string | null
 }
 
@@ -27,7 +27,7 @@ export interface Readiness {
   >
 }
 
-/** What debug mode reports of the list. */
+/** What debug mode reports about the list. */
 export interface Findings {
   readonly skipped: ReadonlyArray<Omit<Skipped, "code">>
   readonly warnings: ReadonlyArray<Omit<Warning, "code">>
@@ -45,59 +45,63 @@ export const isFailure = (outcome: object): outcome is Failure => "wayOn" in out
 const offline: Failure = {
   kind: "offline",
   what: "The proxy cannot be reached.",
-  wayOn: "Check the network connection. This page asks again by itself.",
+  wayOn: "Check the network connection. This page retries automatically.",
 }
 
 const failureOf = async (response: Response): Promise<Failure> => {
   const body: { detail?: unknown; message?: unknown } | null = await response.json().catch(() => null)
   const [detail] = [body?.message, body?.detail].filter((text) => typeof text === "string" && text !== "")
-  const said = detail === undefined ? "" : ` ${String(detail)}`
+  const reported = detail === undefined ? "" : ` ${String(detail)}`
   switch (response.status) {
     case 401:
-      return { kind: "signed out", what: `The token was refused.${said}`, wayOn: "Sign in again." }
+      return { kind: "signed out", what: `The token was refused.${reported}`, wayOn: "Sign in again." }
     case 403:
       return {
         kind: "forbidden",
-        what: `This account may not see this.${said}`,
-        wayOn: "Ask an operator of the proxy for the role, or sign out and use another account.",
+        what: `This account does not have access.${reported}`,
+        wayOn: "Ask an operator of the proxy for the required role, or sign in with another account.",
       }
     case 502:
       return {
         kind: "upstream",
-        what: `The proxy has no list, because an upstream fails.${said}`,
-        wayOn: "Health shows which upstream. This page asks again by itself.",
+        what: `The proxy has no list because an upstream is failing.${reported}`,
+        wayOn: "Health shows which upstream. This page retries automatically.",
       }
     case 404:
       return {
         kind: "failed",
-        what: `The proxy does not know it.${said}`,
-        wayOn: "It may have gone since, or the proxy has no record of it: see the tree and Problems.",
+        what: `The proxy does not know this entry.${reported}`,
+        wayOn: "It may have been removed, or the proxy has no record of it: see Tree and Problems.",
       }
     default:
       return {
         kind: "failed",
-        what: `The proxy responded with ${response.status}.${said}`,
-        wayOn: "Ask again in a moment; the proxy's log has the reason.",
+        what: `The proxy responded with ${response.status}.${reported}`,
+        wayOn: "Try again in a moment. The proxy's log has the reason.",
       }
   }
 }
 
-interface Asked {
+interface RequestOptions {
   readonly token?: string | undefined
   readonly headers?: Readonly<Record<string, string>>
   readonly signal?: AbortSignal
 }
 
-/** Not kept by the browser: it would store the data, and hide a 304. */
-const ask = (path: string, { token, headers, signal }: Asked): Promise<Response | undefined> =>
+/** Bypasses the browser's cache, which would store the data and hide a 304. */
+const request = (path: string, { token, headers, signal }: RequestOptions): Promise<Response | undefined> =>
   fetch(addressOf(path), {
     cache: "no-store",
     headers: { ...headers, ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }) },
     ...(signal === undefined ? {} : { signal }),
   }).catch(() => undefined)
 
-const json = async <A extends object>(path: string, asked: Asked = {}, accepted = 200): Promise<A | Failure> => {
-  const response = await ask(path, asked)
+const json = async <A extends object>(
+  path: string,
+  options: RequestOptions = {},
+  accepted = 200,
+): Promise<A | Failure> => {
+  const response = await request(path, options)
   if (response === undefined) return offline
   if (!response.ok && response.status !== accepted) return failureOf(response)
   return response.json().catch(() => offline)
@@ -105,18 +109,18 @@ const json = async <A extends object>(path: string, asked: Asked = {}, accepted 
 
 export const readConfig = () => json<ExplorerConfig>("explorer/config.json")
 
-/** The report is the same with 503, before the first list. */
+/** Before the first list, the proxy sends the same report with status 503. */
 export const readReadiness = () => json<Readiness>("healthz/ready", {}, 503)
 
 export const readExplanation = (uuid: string, token: string | undefined) =>
   json<Explanation>(explanationPath(uuid), { token })
 export const explanationPath = (uuid: string): string => `api/storage-resources/${encodeURIComponent(uuid)}/explanation`
 
-/** Debug mode reads Waldur live, so it is asked for the smallest page, and only when its view is opened. */
+/** Debug mode reads Waldur live, so this requests the smallest page, and only when the view is open. */
 export const readFindings = (token: string | undefined) =>
   json<Findings>("api/storage-resources/?debug=true&page_size=1", { token })
 
-/** That a whole list has arrived, or that the known one has not changed. */
+/** The outcome of a read: a whole list has arrived, or the known one has not changed. */
 export interface ReadList {
   readonly isChanged: boolean
   readonly etag: string
@@ -127,10 +131,10 @@ export interface ReadList {
 /**
  * Reads the whole list, one entry per line, as it arrives, in slices between which the page draws and takes input.
  *
- * @param state of Waldur; empty for all
- * @param etag of the list that is already there
+ * @param state Waldur's state to filter by; empty for all
+ * @param etag the ETag of the known list; empty if there is none
  * @param onEntry called with each entry
- * @param onPart called between two slices, each time that the number of entries has doubled
+ * @param onPart called between two slices, each time the number of entries has doubled
  */
 export const readList = async (
   { token, state, etag, signal }: { token: string | undefined; state: string; etag: string; signal: AbortSignal },
@@ -139,7 +143,7 @@ export const readList = async (
 ): Promise<ReadList | Failure> => {
   const query = state === "" ? "" : `?state=${encodeURIComponent(state)}`
   const headers = { Accept: "application/x-ndjson", ...(etag === "" ? {} : { "If-None-Match": etag }) }
-  const response = await ask(`api/storage-resources/${query}`, { token, headers, signal })
+  const response = await request(`api/storage-resources/${query}`, { token, headers, signal })
   if (response === undefined) return offline
   if (!response.ok && response.status !== 304) return failureOf(response)
   const known = { etag: response.headers.get("ETag") ?? "", age: Number(response.headers.get("Age") ?? 0) * 1000 }
@@ -172,7 +176,7 @@ export const readList = async (
     }
     put(rest)
   } catch {
-    // Cut off, or aborted: half a list must not look like a whole one.
+    // The connection broke, or the read was aborted: a partial list must not look complete.
     return offline
   }
   return { ...known, isChanged: true }

@@ -1,6 +1,6 @@
-/** What is there before there is a token: no data, and a way to sign in. */
+/** The page without a token: no data, and a way to sign in. */
 import { useRef } from "preact/hooks"
-import { Notice } from "./pieces.tsx"
+import { Notice } from "./components.tsx"
 import { config, pasteToken, signedOutBecause, signIn } from "./store.ts"
 
 export const SignInView = () => {
@@ -8,9 +8,9 @@ export const SignInView = () => {
   const hasClient = config.value?.clientId !== null && config.value?.issuer !== null
   const paste = () => {
     const text = (field.current?.value ?? "").trim().replace(/^bearer\s+/i, "")
-    // A header takes no other characters, so fetch would fail as if the network were lost.
+    // A header cannot contain other characters: fetch would fail as if the network were down.
     if (/^[\w.~+/=-]+$/.test(text)) pasteToken(text)
-    else signedOutBecause.value = "That is no token: it has letters, digits and . _ ~ + / = - only."
+    else signedOutBecause.value = "This is not a token: a token contains only letters, digits and . _ ~ + / = -"
   }
   return (
     <main class="sign-in">
@@ -27,7 +27,7 @@ export const SignInView = () => {
         <>
           <label for="token">Access token for the storage proxy</label>
           <textarea id="token" ref={field} rows={4} autocomplete="off" spellcheck={false} />
-          <p class="faint">It stays in this page's memory, and is gone when the page is closed or loaded again.</p>
+          <p class="faint">It stays in this page's memory until the page is closed or reloaded.</p>
           <button type="button" class="primary" onClick={paste}>
             Show the list
           </button>

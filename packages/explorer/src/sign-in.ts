@@ -1,19 +1,19 @@
 /**
  * Signs in at the issuer: authorization code with PKCE, as a public client. Tokens stay in memory; what must survive the
- * way to the issuer and back (verifier, state, nonce) is in sessionStorage until then.
+ * redirects (verifier, state, nonce) is in sessionStorage until the page is back.
  */
 import * as oauth from "oauth4webapi"
 
-/** What the issuer granted. */
+/** The tokens that the issuer granted. */
 export interface Session {
   readonly accessToken: string
   readonly refreshToken: string | undefined
   readonly idToken: string | undefined
-  /** Lifetime of the access token in milliseconds; `undefined` if the issuer does not say. */
+  /** Lifetime of the access token in milliseconds; `undefined` if the issuer does not report it. */
   readonly lifetime: number | undefined
 }
 
-/** The public client at its issuer. */
+/** The public client and its issuer. */
 export interface Client {
   readonly issuer: string
   readonly clientId: string
@@ -23,7 +23,7 @@ const pendingKey = "storage-explorer sign-in"
 const scope = "openid"
 const redirectUri = () => `${location.origin}${location.pathname}`
 
-/** Plain HTTP only for an issuer on this machine, as in tests. */
+/** Allows plain HTTP only for an issuer on this machine, as in tests. */
 const optionsFor = (issuer: string) => ({
   [oauth.allowInsecureRequests]: ["127.0.0.1", "localhost", "[::1]"].includes(new URL(issuer).hostname),
 })
@@ -42,12 +42,12 @@ const serverOf = async (issuer: string): Promise<oauth.AuthorizationServer> => {
 const endpoint = (address: string | undefined, name: string): URL => {
   if (address === undefined) throw new Error(`the issuer has no ${name}`)
   const url = new URL(address)
-  // It comes from outside: a `javascript:` address would run here.
-  if (url.protocol !== "https:" && url.protocol !== "http:") throw new Error(`the issuer's ${name} is no web address`)
+  // The URL is external data: a `javascript:` URL would run here.
+  if (url.protocol !== "https:" && url.protocol !== "http:") throw new Error(`the issuer's ${name} is not an HTTP URL`)
   return url
 }
 
-/** Leaves for the issuer, which returns to this page. @throws if the issuer cannot be reached */
+/** Redirects to the issuer, which redirects back to this page. @throws if the issuer cannot be reached */
 export const leaveToSignIn = async ({ issuer, clientId }: Client): Promise<void> => {
   const server = await serverOf(issuer)
   const [verifier, state, nonce] = [
@@ -71,13 +71,13 @@ export const leaveToSignIn = async ({ issuer, clientId }: Client): Promise<void>
   location.assign(url)
 }
 
-/** Whether this page was opened by the issuer's redirect. */
+/** Whether the issuer's redirect opened this page. */
 export const isReturning = (): boolean => {
   const query = new URLSearchParams(location.search)
   return query.has("state") && (query.has("code") || query.has("error")) && sessionStorage.getItem(pendingKey) !== null
 }
 
-/** Redeems the code in this page's address, and puts the address back to what it was. @throws if that fails */
+/** Redeems the code in this page's URL, and restores the URL. @throws if that fails */
 export const completeSignIn = async ({ issuer, clientId }: Client): Promise<Session> => {
   const returned = new URL(location.href)
   const { verifier, state, nonce, query } = JSON.parse(sessionStorage.getItem(pendingKey) ?? "{}")
@@ -110,9 +110,9 @@ const sessionOf = (granted: oauth.TokenEndpointResponse): Session => ({
   lifetime: granted.expires_in === undefined ? undefined : granted.expires_in * 1000,
 })
 
-/** A session with a new access token. @throws if the issuer refuses, or cannot be reached */
+/** Returns a session with a new access token. @throws if the issuer refuses, or cannot be reached */
 export const renew = async ({ issuer, clientId }: Client, session: Session): Promise<Session> => {
-  if (session.refreshToken === undefined) throw new Error("the issuer gave no refresh token")
+  if (session.refreshToken === undefined) throw new Error("the issuer sent no refresh token")
   const server = await serverOf(issuer)
   const client = { client_id: clientId }
   const response = await oauth.refreshTokenGrantRequest(
@@ -131,9 +131,9 @@ export const renew = async ({ issuer, clientId }: Client, session: Session): Pro
   }
 }
 
-/** Leaves for the issuer, which ends its own session too and returns to this page. @throws if it cannot be reached */
+/** Redirects to the issuer, which ends its own session too and redirects back to this page. @throws if the issuer cannot be reached */
 export const leaveToSignOut = async ({ issuer, clientId }: Client, { idToken }: Session): Promise<void> => {
-  const url = endpoint((await serverOf(issuer)).end_session_endpoint, "end of session endpoint")
+  const url = endpoint((await serverOf(issuer)).end_session_endpoint, "end session endpoint")
   url.searchParams.set("client_id", clientId)
   url.searchParams.set("post_logout_redirect_uri", redirectUri())
   if (idToken !== undefined) url.searchParams.set("id_token_hint", idToken)

@@ -17,20 +17,20 @@ import { completeSignIn, isReturning, leaveToSignIn, leaveToSignOut, renew, type
 import { branchesOf, entriesOf, growingTree, noTree, type Tree } from "./tree.ts"
 import { type SeenWaiting, seenWaiting } from "./waiting.ts"
 
-/** Milliseconds between polls; a list that takes long to read is asked for less often, by this factor of its time. */
+/** Milliseconds between polls. A list that is slow to read is polled less often: after its read time times this factor. */
 const pollEvery = 10_000
 const restFactor = 10
-/** An access token is renewed after this part of its lifetime, and then this often while the issuer is unreachable. */
+/** An access token is renewed after this fraction of its lifetime. While the issuer is unreachable, it retries this often. */
 const renewAfter = 0.8
 const renewAgainAfter = 5_000
-/** Shortest and longest time until a renewal, in milliseconds: timers run at once beyond 2^31. */
+/** Shortest and longest delay until a renewal, in milliseconds: a timer beyond 2^31 fires at once. */
 const renewalBounds = [1_000, 86_400_000] as const
 
-// The place, in the address.
+// The place, as in the URL.
 
 export const place = signal<Place>(placeOf(location.search))
 
-/** Goes to a place. Typing replaces the entry in the browser's history; all else adds one. */
+/** Goes to a place. Typing replaces the entry in the browser's history; everything else adds one. */
 export const go = (change: Partial<Place>, isTyping = false): void => {
   place.value = { ...place.value, ...change }
   const url = `${location.pathname}${queryOf(place.value)}`
@@ -41,7 +41,7 @@ addEventListener("popstate", () => {
   place.value = placeOf(location.search)
 })
 
-// Who looks.
+// The session.
 
 export const config = signal<ExplorerConfig | undefined>(undefined)
 /** A failure of the page's first request, without which nothing can be shown. */
@@ -50,7 +50,7 @@ export const configFailure = signal<Failure | undefined>(undefined)
 export const session = signal<Session | { readonly accessToken: string; readonly isPasted: true } | undefined>(
   undefined,
 )
-/** Why there is no session, if there was one or one was wanted. */
+/** Why there is no session, after a sign-in that failed or a session that ended. */
 export const signedOutBecause = signal("")
 export const needsToken = computed(() => config.value?.authentication === true && session.value === undefined)
 
@@ -59,7 +59,7 @@ const clientOf = ({ issuer, clientId }: ExplorerConfig) =>
 
 let renewal: ReturnType<typeof setTimeout> | undefined
 
-/** The session and the client to renew it with, if it can be renewed. */
+/** The session and its client, if the session can be renewed. */
 const renewable = () => {
   const [client, current] = [config.value && clientOf(config.value), session.value]
   return client === undefined || current === undefined || "isPasted" in current ? undefined : { client, current }
@@ -82,18 +82,18 @@ const renewLater = (delay: number, endsAt: number) => {
       const renewed = await renew(client, current)
       if (session.value !== current) return
       begin(renewed)
-      // The account may have got the role that it lacked.
+      // The account may have the missing role by now.
       if (list.value.failure !== undefined) poll.now()
     } catch (error) {
       if (session.value !== current) return
-      // Refused is final; an issuer that cannot be reached may be back before the token ends.
+      // A refusal is final; an unreachable issuer may be back before the token expires.
       if (error instanceof TypeError && Date.now() < endsAt) renewLater(renewAgainAfter, endsAt)
       else forget(`The session has ended: ${(error as Error).message}. Sign in again.`)
     }
   }, delay)
 }
 
-/** Renews a token that was refused, as after a sleep that was longer than its lifetime. @returns whether there is another */
+/** Renews a refused token, for example after the machine slept for longer than its lifetime. @returns whether there is a new one */
 const replaceRefused = async (): Promise<boolean> => {
   const known = renewable()
   if (known === undefined) return false
@@ -137,20 +137,20 @@ export const signOut = async (): Promise<void> => {
 }
 export const token = () => session.value?.accessToken
 
-// What was read.
+// The data.
 
 interface List {
   readonly tree: Tree
-  /** Since when what waits has been seen to. */
+  /** Since when each waiting entry has been seen to wait. */
   readonly waitingSince: ReadonlyMap<string, SeenWaiting>
   /** `undefined` until a whole list has arrived. */
   readonly etag: string | undefined
-  /** Waldur's state that it was asked for. */
+  /** Waldur's state by which the list is filtered. */
   readonly state: string
   /** Age of the oldest entries in milliseconds at `readAt`, in milliseconds since 1970. */
   readonly age: number
   readonly readAt: number
-  /** The failure of the last attempt; the entries are from before. */
+  /** The failure of the last attempt; the entries are older. */
   readonly failure: Failure | undefined
 }
 const nothingRead: List = {
@@ -165,23 +165,23 @@ const nothingRead: List = {
 
 export const list = signal<List>(nothingRead)
 export const readiness = signal<Readiness | Failure | undefined>(undefined)
-/** The newest first. */
+/** Newest first. */
 export const changes = signal<ReadonlyArray<Change>>([])
 export const findings = signal<Findings | Failure | undefined>(undefined)
-/** The time for what shows ages. */
+/** The current time, for displayed ages. */
 export const now = signal(Date.now())
 setInterval(() => {
   now.value = Date.now()
 }, 1000)
 
-/** Part of the place by itself, for what would otherwise be drawn again with each letter of a search. */
+/** A part of the place of its own, so that its readers do not render again with each letter of a search. */
 export const openedKey = computed(() => place.value.entry)
 const filters = computed(() => place.value.filters)
 const matcher = computed(() => matcherOf(filters.value))
-/** The same after a 304, so that nothing is drawn again. */
+/** The same object after a 304, so nothing renders again. */
 export const tree = computed(() => list.value.tree)
 export const branches = computed(() => branchesOf(tree.value.systems, matcher.value))
-/** The entries that pass filters and search. */
+/** The entries that match the filters and the search. */
 export const seen = computed(() => entriesOf(branches.value))
 export const newest = computed(() => new Map(changes.value.toReversed().map((change) => [change.key, change.kind])))
 
@@ -200,7 +200,7 @@ export const staleness = computed(() => {
           .map(([name, { status, detail = "" }]) => `${upstreamNames[name] ?? name} is ${status}: ${detail}`)),
   ]
 })
-/** Whether an upstream in that status makes the list old. */
+/** Whether an upstream with this status makes the list stale. */
 export const isTrouble = (status: string): boolean => status === "failing" || status === "slow"
 export const upstreamNames: Readonly<Record<string, string>> = {
   waldur: "Waldur",
@@ -220,7 +220,7 @@ const refresh = async (signal: AbortSignal, isWithNewToken = false): Promise<voi
   const outcome = await readList(
     { token: token(), state, etag: isSame ? (before.etag ?? "") : "", signal },
     add,
-    // Parts are shown only while there is no whole list to show.
+    // A partial list is shown only if there is no complete one.
     () => {
       if (!signal.aborted && !isSame) list.value = { ...nothingRead, tree: { ...growing }, state }
     },
@@ -254,7 +254,7 @@ const refresh = async (signal: AbortSignal, isWithNewToken = false): Promise<voi
   })
 }
 
-/** One poll at a time; the next one when it has ended. A page that is not visible does not ask. */
+/** Runs one poll at a time, and schedules the next one when it ends. A hidden page does not poll. */
 const poll = (() => {
   let timer: ReturnType<typeof setTimeout> | undefined
   let running: AbortController | undefined
@@ -270,7 +270,7 @@ const poll = (() => {
     running = mine
     const began = performance.now()
     await refresh(mine.signal)
-    // Without the role each question is refused, and logged: only a new token, or a person, asks again.
+    // Without the role each request is refused and logged: only a new token, or the user, polls again.
     if (!mine.signal.aborted && list.value.failure?.kind !== "forbidden")
       timer = setTimeout(again, Math.max(pollEvery, restFactor * (performance.now() - began)))
   }
@@ -278,7 +278,7 @@ const poll = (() => {
 })()
 export const readAgain = poll.now
 
-/** Reads what debug mode reports, when its view asks for it. */
+/** Reads debug mode's report, for the Problems view. */
 export const readProblems = async (): Promise<void> => {
   const outcome = await readFindings(token())
   if (!needsToken.value) findings.value = outcome
@@ -303,11 +303,11 @@ export const start = async (): Promise<void> => {
   config.value = read
   addEventListener("online", poll.now)
   document.addEventListener("visibilitychange", poll.now)
-  // At once, and whenever another of Waldur's states is asked for.
+  // At once, and whenever the filter by Waldur's state changes.
   const wanted = computed(() => place.value.filters.state)
   effect(() => {
     wanted.value
-    // What a poll reads is no reason for the next one.
+    // The signals that a poll reads must not trigger the next one.
     untracked(poll.now)
   })
 }

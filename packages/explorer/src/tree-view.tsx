@@ -1,4 +1,4 @@
-/** The tree grid, whose rows exist only while they are in sight. */
+/** The tree grid, whose rows exist only while they are visible. */
 import { signal, useComputed, useSignal } from "@preact/signals"
 import {
   defaultRangeExtractor,
@@ -8,20 +8,20 @@ import {
   Virtualizer,
 } from "@tanstack/virtual-core"
 import { useLayoutEffect, useMemo, useReducer, useRef, useState } from "preact/hooks"
-import { clearFilters, NoList, Notice, Quantity, Status } from "./pieces.tsx"
+import { clearFilters, NoList, Notice, Quantity, Status } from "./components.tsx"
+import { count } from "./format.ts"
 import { branches, go, list, newest, openedKey, place, tree } from "./store.ts"
 import { effectOfKey, type Limits, limitsOf, type Row, rowsOf, type Sum, type TreeNode, unixIdOf } from "./tree.ts"
-import { count } from "./words.ts"
 
-/** Pixels of a row, as in the style sheet. */
+/** The height of a row in pixels, as in the style sheet. */
 const rowHeight = 40
-/** Rows beyond the visible ones, for a smooth scroll. */
+/** Rows rendered beyond the visible ones, for smooth scrolling. */
 const overscan = 4
-/** Up to so many entries, the whole tree is open at first; else its systems and data types. */
+/** A tree of up to this many entries starts fully expanded; a larger one shows its systems and data types expanded. */
 const smallTree = 400
 const columns = ["Name", "Status", "GID", "Mode", "Space (soft / hard)", "Inodes (soft / hard)"]
 
-/** What was opened or closed by hand. */
+/** The rows that the user expanded or collapsed. */
 const byHand = signal<ReadonlyMap<string, boolean>>(new Map())
 
 export const TreeView = () => {
@@ -36,13 +36,13 @@ export const TreeView = () => {
   return (
     <>
       {etag === undefined && failure === undefined && (
-        <Notice>{count(entries, "entry", "entries")} so far; the list is still arriving.</Notice>
+        <Notice>{count(entries, "entry", "entries")} so far; the list is still loading.</Notice>
       )}
       {rows.length === 0 ? (
         <Notice>
-          No entry passes the filters and the search.{" "}
+          No entry matches the filters and the search.{" "}
           <button type="button" class="link" onClick={clearFilters}>
-            Clear them
+            Clear filters
           </button>
         </Notice>
       ) : (
@@ -64,7 +64,7 @@ const useVirtualizer = (size: number, active: number) => {
     observeElementRect,
     observeElementOffset,
     onChange: () => redraw(undefined as never),
-    // The row with the focus stays, or scrolling would take the keyboard away.
+    // The focused row always exists: otherwise scrolling would lose the keyboard focus.
     rangeExtractor: (range: Parameters<typeof defaultRangeExtractor>[0]) => {
       const visible = defaultRangeExtractor(range)
       return active < size && !visible.includes(active) ? [...visible, active].sort((a, b) => a - b) : visible
@@ -80,7 +80,7 @@ const useVirtualizer = (size: number, active: number) => {
 const Grid = ({ rows }: { rows: ReadonlyArray<Row> }) => {
   const activeKey = useSignal("")
   const wantsFocus = useRef(false)
-  // Not again for each frame of a scroll.
+  // Not computed again for each frame of a scroll.
   const largest = useMemo(() => largestByLevel(rows), [rows])
   const active = useMemo(
     () => (activeKey.value === "" ? 0 : Math.max(0, indexOf(rows, activeKey.value))),
@@ -88,7 +88,7 @@ const Grid = ({ rows }: { rows: ReadonlyArray<Row> }) => {
   )
   const { scroller, virtualizer } = useVirtualizer(rows.length, active)
 
-  // Before the next key: an effect after the paint would focus a row that the next key has already left.
+  // Runs before the next key: an effect after the paint could focus a row that the next key has already left.
   useLayoutEffect(() => {
     if (!wantsFocus.current) return
     const row = scroller.current?.querySelector<HTMLElement>(`[aria-rowindex="${active + 2}"]`)
@@ -119,7 +119,7 @@ const Grid = ({ rows }: { rows: ReadonlyArray<Row> }) => {
       focusOn(effect.toggle)
     } else open(rows[effect.open]?.branch.node)
   }
-  // Events are handled here: a row with handlers of its own would be drawn again in each frame of a scroll.
+  // The grid handles events: a row with its own handlers would render again in each frame of a scroll.
   const indexAt = ({ target }: Event) =>
     Number((target as Element).closest(".body [role=row]")?.getAttribute("aria-rowindex") ?? Number.NaN) - 2
   const onFocusIn = (event: FocusEvent) => {
@@ -171,7 +171,7 @@ const indexOf = (rows: ReadonlyArray<Row>, key: string) => rows.findIndex(({ bra
 
 const open = (node: TreeNode | undefined) => node?.entry !== undefined && go({ entry: node.key })
 
-/** Bars compare rows of one level. */
+/** The largest limits of each level, because bars compare rows of one level. */
 const largestByLevel = (rows: ReadonlyArray<Row>) => {
   const largest = Array.from({ length: 6 }, () => ({ space: 0, inodes: 0 }))
   const take = (level: number, limits: Limits | undefined) => {
@@ -197,8 +197,8 @@ interface GridRowProps extends Omit<Row, "parent"> {
 }
 
 /**
- * Because it reads signals, it is drawn again only if they or its props change: not in a frame of a scroll, and not after
- * a poll unless its own branch has changed. It has few elements, and clips one: a frame of a scroll makes ten of them.
+ * It reads signals, so it renders again only if they or its props change: not in a frame of a scroll, and not after a poll
+ * unless its own branch has changed. It has few elements and clips only one: a frame of a scroll creates ten rows.
  */
 const GridRow = ({ branch, index, level, position, siblings, isExpanded, isActive, space, inodes }: GridRowProps) => {
   const { node, sum } = branch

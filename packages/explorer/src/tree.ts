@@ -1,33 +1,33 @@
-/** The tree of entries as rows of a tree grid: system, data type, tenant, customer, project or user, with sums. Pure. */
+/** The entries as rows of a tree grid: system, data type, tenant, customer, project or user, with sums. Pure. */
 import { isEqualJson, isOfResource, keyOf, type Quota, type StorageEntry } from "@cscs/storage-model"
 import { type Waiting, waitingOf } from "./waiting.ts"
 
 /** A row's subject: a storage system, a data type on it, or an entry. */
 export interface TreeNode {
-  /** Unique and the same in each list: consumers key on `itemId` and `mountPoint` together. */
+  /** Unique, and the same in each list: consumers key on `itemId` and `mountPoint` together. */
   readonly key: string
   readonly kind: "system" | "data type" | StorageEntry["target"]["targetType"]
   readonly name: string
   readonly entry: StorageEntry | undefined
   readonly children: Array<TreeNode>
-  /** What a search looks at, in lower case: the name above it, its own names, path, UUIDs and id. */
+  /** The text that a search matches, in lower case: its parent's name, its own names, path, UUIDs and id. */
   readonly text: string
-  /** The name above it, in lower case. */
+  /** Its parent's name, in lower case. */
   readonly above: string
   /** The step that is due for its entry; `undefined` if none is. */
   readonly waiting: Waiting | undefined
-  /** What it adds to the sums. */
+  /** Its own share of the sums. */
   readonly own: Sum
-  /** Kept: itself with nothing below it, which is the same for all filters that it passes. */
+  /** Cache: the node without descendants, which is the same for all filters that it matches. */
   alone: Branch | undefined
 }
 
 /** A list as a tree. */
 export interface Tree {
   readonly systems: ReadonlyArray<TreeNode>
-  /** Those of the entries by key, in the order of the list. */
+  /** The nodes of the entries by key, in the order of the list. */
   readonly nodes: ReadonlyMap<string, TreeNode>
-  /** What waits in the whole list. */
+  /** The waiting entries of the whole list. */
   readonly waiting: ReadonlyArray<Waiting>
 }
 
@@ -39,28 +39,28 @@ export interface Limits {
   readonly inodesHard: number
 }
 
-/** The sums of the project and user entries at and below a row. Removed ones hold nothing, so only `entries` has them. */
+/** The sums of the project and user entries at and below a row. Removed ones hold nothing, so only `entries` counts them. */
 export interface Sum extends Limits {
   readonly entries: number
-  /** Those for which a step is due. */
+  /** Entries for which a step is due. */
   readonly waiting: number
 }
 
-/** A node that passes the filters, or has something below it that does. */
+/** A node that matches the filters, or has a descendant that does. */
 export interface Branch {
   readonly node: TreeNode
   readonly children: ReadonlyArray<Branch>
   readonly sum: Sum
 }
 
-/** A branch in its place among the visible rows. */
+/** A branch as a visible row. */
 export interface Row {
   readonly branch: Branch
   /** From 1, as `aria-level`, `aria-posinset` and `aria-setsize` are. */
   readonly level: number
   readonly position: number
   readonly siblings: number
-  /** `undefined` if there is nothing below it. */
+  /** `undefined` if it has no children. */
   readonly isExpanded: boolean | undefined
   /** The index of the row above it in the tree; -1 for a system. */
   readonly parent: number
@@ -79,7 +79,7 @@ export const limitsOf = (quotas: ReadonlyArray<Quota> | null | undefined): Limit
   }
 }
 
-/** An entry's name for people. */
+/** An entry's display name. */
 export const nameOf = ({ target, mountPoint }: StorageEntry): string => {
   const item: Readonly<Record<string, unknown>> = target.targetItem
   if (target.targetType === "project") return String(item.key ?? lastOf(mountPoint.default))
@@ -87,27 +87,27 @@ export const nameOf = ({ target, mountPoint }: StorageEntry): string => {
 }
 const lastOf = (path: string): string => path.slice(path.lastIndexOf("/") + 1)
 
-/** The GID of a project's entry, or the UID of a user's, which is a mock; `undefined` for others. */
+/** The GID of a project's entry, or the mock UID of a user's; `undefined` for others. */
 export const unixIdOf = ({ target }: StorageEntry): string | undefined => {
   const item: Readonly<Record<string, unknown>> = target.targetItem
   if (target.targetType === "project") return String(item.unixGid)
   return target.targetType === "user" ? `uid ${String(item.unixUid)}` : undefined
 }
 
-/** Adds the texts of an entry's target that a search should find: names, keys, ids, the address of a user. */
+/** Collects the texts of an entry's target that a search should find: names, keys, ids, a user's address. */
 const addTexts = (value: unknown, to: Array<string>): Array<string> => {
   if (typeof value === "object" && value !== null) for (const one of Object.values(value)) addTexts(one, to)
   else if (typeof value === "string" || typeof value === "number") to.push(String(value))
   return to
 }
 
-/** A tree that grows while its list arrives, since making it at once would hold up the page for a large list. */
+/** A tree that grows while its list arrives: to build it at once would block the page if the list is large. */
 export interface GrowingTree extends Tree {
-  /** Adds an entry, in the API's order, in which a parent stands before what is below it. */
+  /** Adds an entry, in the API's order: parents before their children. */
   readonly add: (entry: StorageEntry) => void
 }
 
-/** @param before an earlier tree, of which entries and leaves that are equal are taken: what is the same is not drawn again */
+/** @param before an earlier tree, whose equal entries and leaves are reused, so that they do not render again */
 export const growingTree = (before: Tree = noTree): GrowingTree => {
   const systems: Array<TreeNode> = []
   const nodes = new Map<string, TreeNode>()
@@ -151,7 +151,7 @@ const nodeOf = (key: string, entry: StorageEntry, above: string, isLeaf: boolean
   return { ...inner, key, kind: target.targetType, name: nameOf(entry), entry, children: [], text, above, waiting, own }
 }
 
-/** The whole tree of a list. */
+/** Builds the whole tree of a list. */
 export const treeOf = (entries: ReadonlyArray<StorageEntry>, before?: Tree): Tree => {
   const { add, ...tree } = growingTree(before)
   entries.forEach(add)
@@ -161,7 +161,7 @@ export const treeOf = (entries: ReadonlyArray<StorageEntry>, before?: Tree): Tre
 const noBranches: ReadonlyArray<Branch> = []
 export const noTree: Tree = { systems: [], nodes: new Map(), waiting: [] }
 const nothing: Sum = { entries: 0, waiting: 0, spaceSoft: 0, spaceHard: 0, inodesSoft: 0, inodesHard: 0 }
-/** What a node has that is no entry. */
+/** The fields of a node without an entry. */
 const inner = { entry: undefined, text: "", above: "", waiting: undefined, own: nothing, alone: undefined }
 
 const ownSum = ({ status, quotas }: StorageEntry, waiting: Waiting | undefined): Sum => {
@@ -169,7 +169,7 @@ const ownSum = ({ status, quotas }: StorageEntry, waiting: Waiting | undefined):
   return { ...nothing, ...limits, entries: 1, waiting: waiting === undefined ? 0 : 1 }
 }
 
-/** The nodes that match, those above them, and the sums of what matches. */
+/** The nodes that match, their ancestors, and the sums of the matching entries. */
 export const branchesOf = (
   nodes: ReadonlyArray<TreeNode>,
   matches: (node: TreeNode, entry: StorageEntry) => boolean,
@@ -200,7 +200,7 @@ const total = (own: Sum, children: ReadonlyArray<Branch>): Sum => {
   return sum
 }
 
-/** The rows that are visible, from the top. */
+/** The visible rows, from top to bottom. */
 export const rowsOf = (
   branches: ReadonlyArray<Branch>,
   isExpanded: (node: TreeNode, level: number) => boolean,
@@ -237,7 +237,7 @@ export const entriesOf = (branches: ReadonlyArray<Branch>): ReadonlyArray<Storag
   return entries
 }
 
-/** What waits among the entries that match. */
+/** The waiting entries among those that match. */
 export const waitingIn = (branches: ReadonlyArray<Branch>): ReadonlyArray<Waiting> =>
   branches.flatMap(({ node, children, sum }) =>
     sum.waiting === 0 ? [] : [...(node.waiting === undefined ? [] : [node.waiting]), ...waitingIn(children)],
@@ -246,7 +246,7 @@ export const waitingIn = (branches: ReadonlyArray<Branch>): ReadonlyArray<Waitin
 /** What a key does in the tree grid (WAI-ARIA Authoring Practices, with focus on rows). */
 export type KeyEffect = { readonly focus: number } | { readonly toggle: number } | { readonly open: number } | undefined
 
-/** The effect of a key on the row that has the focus. */
+/** The effect of a key on the focused row. `page` is the number of rows that Page Up and Page Down move by. */
 export const effectOfKey = (rows: ReadonlyArray<Row>, at: number, key: string, page: number): KeyEffect => {
   const row = rows[at]
   if (row === undefined) return undefined

@@ -1,15 +1,15 @@
-/** Which entries wait, for which role, and since when, by the rule of the model. Pure. */
+/** Which entries wait for a step, by which role, and since when, by the model's rule. Pure. */
 import { isOfResource, keyOf, type NextCode, type NextStep, nextOfEntry, type StorageEntry } from "@cscs/storage-model"
 
-/** An entry that has not reached its state, and the step that it waits for. */
+/** An entry that has not reached its final state, and the step that it waits for. */
 export interface Waiting {
   readonly entry: StorageEntry
   readonly step: NextStep
-  /** The entry's field with the URL by which the step is done or reported; `undefined` if it is done in Waldur. */
+  /** The entry's field with the URL that does or reports the step; `undefined` if the step is done in Waldur. */
   readonly callback: Callback | undefined
 }
 
-/** The kinds of waiting, in the order in which they are shown: every status, for an order may wait for any entry. */
+/** The sections of the view, in display order: every status, because an entry of any status can have an order. */
 export const kinds = ["error", "removing", "updating", "pending", "active", "removed"] as const satisfies ReadonlyArray<
   StorageEntry["status"]
 >
@@ -30,19 +30,19 @@ export const waitingOf = (entry: StorageEntry): Waiting | undefined => {
   return { entry, step, callback: callback !== undefined && entry[callback] !== undefined ? callback : undefined }
 }
 
-/** Since when this page has seen an entry wait. The list has no time of an order, so this is all that is known. */
+/** Since when this page has seen an entry wait. The list does not contain order times, so nothing better is known. */
 export interface SeenWaiting {
   readonly status: StorageEntry["status"]
   /** In milliseconds since 1970. */
   readonly since: number
-  /** Whether the page saw it begin; if not, it may have waited for much longer. */
+  /** Whether the page saw the wait begin; if not, the entry may have waited for much longer. */
   readonly isBeginning: boolean
 }
 
 /**
- * Since when what waits has been seen to, by key.
+ * Since when each entry has been seen to wait, by key.
  *
- * @param before the same of the previous list; `undefined` if there is none with the same entries
+ * @param before the result for the previous list; `undefined` if there is none with the same filter
  */
 export const seenWaiting = (
   waiting: ReadonlyArray<Waiting>,

@@ -3,7 +3,7 @@ import type { RunningProxy } from "@cscs/harness"
 import { buildWorld, changeResource, type Sandbox, startSandbox, type WaldurRecord } from "@cscs/sandbox"
 import type { Browser, Page } from "playwright-core"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { aPage, askNow, startBrowser, startServing, violations } from "./a-browser.ts"
+import { openPage, pollNow, startBrowser, startServing, violations } from "./browser.ts"
 
 let [browser, sandbox, proxy]: [Browser, Sandbox, RunningProxy] = [] as never
 beforeAll(async () => {
@@ -17,7 +17,7 @@ afterAll(async () => {
 })
 
 const open = async (query = "", options = {}): Promise<Page> => {
-  const page = await aPage(browser, proxy.url, options)
+  const page = await openPage(browser, proxy.url, options)
   await page.goto(`/explorer/${query}`)
   return page
 }
@@ -33,7 +33,7 @@ const total = async (query = "") => {
 }
 const focused = (page: Page) => page.evaluate(() => document.activeElement?.textContent ?? "")
 
-/** What a copy button has put into the clipboard. */
+/** Presses a copy button, and returns the clipboard's content. */
 const copied = async (page: Page, button: RegExp) => {
   await page.context().grantPermissions(["clipboard-read", "clipboard-write"])
   const copy = page.getByRole("button", { name: button }).first()
@@ -43,21 +43,21 @@ const copied = async (page: Page, button: RegExp) => {
 }
 
 describe("the explorer's tree", () => {
-  it("is a click from the proxy's own page", async () => {
-    const page = await aPage(browser, proxy.url)
+  it("is one click from the proxy's start page", async () => {
+    const page = await openPage(browser, proxy.url)
     await page.goto("/")
     await page.getByRole("link", { name: "Explorer" }).click()
     await page.getByRole("treegrid").waitFor()
   })
 
-  it("has a row for each entry of the list, below its system and data type", async () => {
+  it("has a row for each entry, below its system and data type", async () => {
     const page = await openTree()
     await page.getByText(`${await total()} entries`).waitFor()
     expect(await rows(page).nth(1).getAttribute("aria-level")).toBe("1")
     expect(Number(await page.getByRole("treegrid").getAttribute("aria-rowcount"))).toBeGreaterThan(await total())
   })
 
-  it("shows what a filter selects, and keeps it in the address", async () => {
+  it("shows only what a filter selects, and keeps the filter in the URL", async () => {
     const page = await openTree()
     await page.getByLabel("Status").selectOption("removing")
     await page.waitForURL(/\?status=removing$/)
@@ -67,13 +67,13 @@ describe("the explorer's tree", () => {
     expect(await page.locator(".status").count()).toBe(await total("status=removing"))
   })
 
-  it("asks the API for a state of Waldur", async () => {
+  it("filters by a Waldur state through the API", async () => {
     const page = await openTree()
     await page.getByLabel("Waldur state").selectOption("Erred")
     await page.getByText(`${await total("state=Erred")} entries`).waitFor()
   })
 
-  it("is searched by path, name, UUID and GID during typing, and offers a way on if nothing is found", async () => {
+  it("finds entries by path, name, UUID or GID as the user types, and offers to clear a search without matches", async () => {
     const page = await openTree()
     const entry = (await entries("status=active"))[0] as Listed
     for (const text of [entry.mountPoint.default, entry.itemId, String(entry.target.targetItem.unixGid)]) {
@@ -81,11 +81,11 @@ describe("the explorer's tree", () => {
       await page.locator(".level5 .c0", { hasText: entry.target.targetItem.key }).first().waitFor()
     }
     await page.getByRole("searchbox").fill("no such thing")
-    await page.getByRole("button", { name: "Clear them" }).click()
+    await page.getByRole("button", { name: "Clear filters" }).click()
     await page.getByText(`${await total()} entries`).waitFor()
   })
 
-  it("can be used by keyboard alone: into a branch, to an entry, and back", async () => {
+  it("works with the keyboard alone: into a branch, to an entry, and back", async () => {
     const page = await openTree()
     await rows(page).nth(1).focus()
     const count = () => page.getByRole("treegrid").getAttribute("aria-rowcount")
@@ -110,7 +110,7 @@ describe("the explorer's tree", () => {
     expect(await focused(page)).toBe(name)
   })
 
-  it("shows an update in progress as old against new, and a removal as such", async () => {
+  it("shows the old and new quotas of an update, and the status of a removal", async () => {
     const page = await openTree("?status=updating")
     await page.locator("del").first().waitFor()
     expect(await page.locator(".bars2").count()).toBeGreaterThan(0)
@@ -118,7 +118,7 @@ describe("the explorer's tree", () => {
     await page.locator(".status.removing").first().waitFor()
   })
 
-  it("is exported as it is shown", async () => {
+  it("exports exactly the entries that it shows", async () => {
     const page = await openTree("?status=removing")
     const download = page.waitForEvent("download")
     await page.getByRole("button", { name: "CSV" }).click()
@@ -149,10 +149,10 @@ const entries = async (query: string) => {
 }
 
 describe("the explorer's views", () => {
-  it("explain an entry: where each value is from, the same as curl, and its JSON", async () => {
+  it("explain an entry: the source of each value, the equivalent commands, and its JSON", async () => {
     const page = await openTree("?status=updating")
     await page.locator(".level5").first().click()
-    await page.getByText("Where each value is from").waitFor()
+    await page.getByText("Where each value comes from").waitFor()
     const panel = page.getByRole("complementary", { name: "Entry" })
     expect(await panel.textContent()).toMatch(
       /Next, by the \w+:.*curl -sS http.*\/explanation.*storage-proxy explain \//s,
@@ -162,10 +162,10 @@ describe("the explorer's views", () => {
     await page.getByText("The entry as JSON").click()
     expect(JSON.parse((await panel.locator("pre").textContent()) ?? "")).toHaveProperty("mountPoint")
     await page.reload()
-    await page.getByText("Where each value is from").waitFor()
+    await page.getByText("Where each value comes from").waitFor()
   })
 
-  it("list what waits, by kind, with who must act and the step's URL", async () => {
+  it("list waiting entries by status, with the role that must act and the URL of the step", async () => {
     const page = await open("?view=waiting")
     await page.getByRole("heading", { name: "To be removed" }).waitFor()
     const text = (await page.getByRole("main").textContent()) ?? ""
@@ -181,7 +181,7 @@ describe("the explorer's views", () => {
     expect(await copied(page, /^Copy set_state_done_url/)).toMatch(/^http.*\/set_state_done\/$/)
   })
 
-  it("list what is skipped and why, with the remedy", async () => {
+  it("list skipped records with reason and remedy", async () => {
     const page = await open("?view=problems")
     await page.getByRole("heading", { name: "Skipped" }).waitFor()
     await page.getByText(/^\d+ records are skipped and thus not in the list\. \d+ warnings concern the proxy/).waitFor()
@@ -201,10 +201,10 @@ describe("the explorer's views", () => {
       ({ state, backend_id, order_in_progress }) => state === "OK" && !backend_id && !order_in_progress,
     ) as WaldurRecord
     changeResource(sandbox.world, row, { state: "Erred" })
-    // The first poll may return the list from before, because the refresh runs beside it.
+    // The first poll may return the previous list, because the refresh runs concurrently.
     for (let asked = 0; (await page.getByRole("button", { name: /^Changes \d/ }).count()) === 0; asked += 1) {
       expect(asked).toBeLessThan(1000)
-      await askNow(page)
+      await pollNow(page)
     }
     await page.getByRole("button", { name: /^Changes/ }).click()
     await page.locator("li.changed", { hasText: "error" }).first().waitFor()
@@ -215,7 +215,7 @@ describe("the explorer's views", () => {
     expect(await violations(page)).toEqual([])
   })
 
-  it("draw again only the row of an entry that changed and the sums above it, and nothing after a 304", async () => {
+  it("render again only the row of a changed entry and the sums above it, and nothing after a 304", async () => {
     const page = await openTree()
     await page.evaluate(() => {
       const grid = document.querySelector("[role=treegrid]") as Element
@@ -228,7 +228,7 @@ describe("the explorer's views", () => {
       Object.assign(window, {
         redrawn: () => [...redrawn].map((row) => row?.querySelector(".c0")?.getAttribute("title") ?? "the grid"),
         areStillThere: () => before.every((row) => row.isConnected),
-        /** A row and those above it. */
+        /** A row and its ancestors. */
         lineage: (row: Element) => {
           const lineage = [row]
           for (let one: Element | null = row; one !== null; one = one.previousElementSibling)
@@ -239,7 +239,7 @@ describe("the explorer's views", () => {
     })
     const redrawn = () => page.evaluate(() => (window as unknown as { redrawn(): Array<string> }).redrawn())
     const unchanged = page.waitForResponse((response) => response.status() === 304)
-    await askNow(page)
+    await pollNow(page)
     await unchanged
     await page.evaluate(() => new Promise(requestAnimationFrame))
     expect(await redrawn()).toEqual([])
@@ -254,7 +254,7 @@ describe("the explorer's views", () => {
     changeResource(sandbox.world, row, { state: "Erred" })
     for (let asked = 0; (await page.locator(".row.changed").count()) === 0; asked += 1) {
       expect(asked).toBeLessThan(1000)
-      await askNow(page)
+      await pollNow(page)
     }
     const lineage = await page
       .locator(".row.changed")
@@ -264,10 +264,10 @@ describe("the explorer's views", () => {
     expect(await page.evaluate(() => (window as unknown as { areStillThere(): boolean }).areStillThere())).toBe(true)
   })
 
-  it("have no accessibility violation, light or dark", async () => {
+  it("have no accessibility violations, in light and dark mode", async () => {
     const page = await openTree("?status=updating")
     await page.locator(".level5").first().click()
-    await page.getByText("Where each value is from").waitFor()
+    await page.getByText("Where each value comes from").waitFor()
     expect(await violations(page)).toEqual([])
     await page.getByRole("button", { name: "Close" }).click()
     expect(await violations(page)).toEqual([])
@@ -279,8 +279,8 @@ describe("the explorer's views", () => {
   })
 })
 
-describe("the explorer in trouble", () => {
-  it("keeps the list without the network, reports that, and recovers", async () => {
+describe("the explorer during a failure", () => {
+  it("keeps the list while the network is down, reports the failure, and recovers", async () => {
     const page = await openTree()
     await page.context().setOffline(true)
     await page.evaluate(() => dispatchEvent(new Event("online")))
@@ -290,12 +290,12 @@ describe("the explorer in trouble", () => {
     await page.getByRole("alert").waitFor({ state: "detached" })
   })
 
-  it("reports that the list is stale and which upstream fails", async () => {
+  it("reports a stale list and the failing upstream", async () => {
     const page = await openTree()
     const fault = sandbox.faults.set("waldur", { status: 403 })
     for (let asked = 0; (await page.getByRole("alert").count()) === 0; asked += 1) {
       expect(asked).toBeLessThan(1000)
-      await askNow(page)
+      await pollNow(page)
     }
     expect(await page.getByRole("alert").textContent()).toMatch(/may be out of date.*Waldur is failing/)
     await page.getByRole("button", { name: /^Health/ }).click()
@@ -305,8 +305,8 @@ describe("the explorer in trouble", () => {
     fault.clear()
   })
 
-  it("reports that the list is empty for a state of Waldur, and leads to the others", async () => {
-    const page = await aPage(browser, proxy.url)
+  it("reports an empty list for a Waldur state, and offers to show all states", async () => {
+    const page = await openPage(browser, proxy.url)
     await page.route(/\?state=Erred$/, (route) =>
       route.request().url().includes("/api/")
         ? route.fulfill({ body: "", headers: { ETag: '"none"' } })
@@ -314,19 +314,19 @@ describe("the explorer in trouble", () => {
     )
     await page.goto("/explorer/?state=Erred")
     await page.getByText("The list is empty").waitFor()
-    await page.getByRole("button", { name: "Show all of Waldur's states" }).click()
+    await page.getByRole("button", { name: "Show all Waldur states" }).click()
     await page.getByRole("treegrid").waitFor()
   })
 
-  it("reports that there is no list if an upstream fails from the start (502)", async () => {
+  it("reports a missing list (502) if an upstream fails from the start", async () => {
     const unready = await startServing(sandbox, {
       isReady: false,
       environment: { WALDUR_API_TOKEN: sandbox.waldur.expiredToken },
     })
-    const page = await aPage(browser, unready.url)
+    const page = await openPage(browser, unready.url)
     await page.goto("/explorer/")
-    await page.getByText("has no list, because an upstream fails").waitFor()
-    await page.getByRole("button", { name: "Ask again now" }).waitFor()
+    await page.getByText("has no list because an upstream is failing").waitFor()
+    await page.getByRole("button", { name: "Retry now" }).waitFor()
     await unready.stop("SIGKILL")
   })
 })

@@ -5,9 +5,9 @@ import { type Keycloak, otherRealmUser, type RunningProxy, realmUser, startKeycl
 import { buildWorld, type Sandbox, startSandbox } from "@cscs/sandbox"
 import type { Browser, Page } from "playwright-core"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { aPage, askNow, startBrowser, startServing } from "./a-browser.ts"
+import { openPage, pollNow, startBrowser, startServing } from "./browser.ts"
 
-/** Seconds that a token lives, and milliseconds after which the page has renewed it. */
+/** A token's lifetime in seconds, and the milliseconds after which the page has renewed it. */
 const lifetime = 600
 const renewedAfter = 0.81 * 1000 * lifetime
 
@@ -35,7 +35,7 @@ afterAll(async () => {
   await Promise.all([keycloak?.stop(), sandbox?.close()])
 })
 
-/** The commands of docs/explorer.md, which make the client and give ada the role. */
+/** Runs the commands of docs/explorer.md, which create the client and give ada the role. */
 const runDocumentedCommands = async () => {
   const page = await readFile(new URL("../../../docs/explorer.md", import.meta.url), "utf8")
   const commands = /```bash\n(KEYCLOAK=[\s\S]*?)```/.exec(page)?.[1] ?? ""
@@ -49,7 +49,7 @@ const runDocumentedCommands = async () => {
 }
 
 const openSignedOut = async (query = ""): Promise<Page> => {
-  const page = await aPage(browser, proxy.url, { allowed: [keycloak.url] })
+  const page = await openPage(browser, proxy.url, { allowed: [keycloak.url] })
   await page.clock.install()
   await page.goto(`/explorer/${query}`)
   await page.getByRole("button", { name: "Sign in" }).waitFor()
@@ -64,8 +64,8 @@ const signIn = async (page: Page, { username, password } = realmUser as { userna
 const isGrant = (response: { url(): string; request(): { method(): string } }) =>
   response.url().endsWith("/token") && response.request().method() === "POST"
 
-describe("the explorer's sign-in at a Keycloak that has the documented client", () => {
-  it("leads back to the same place, renews the token before it ends, and signs out there too", async () => {
+describe("the explorer's sign-in at Keycloak, with the documented client", () => {
+  it("returns to the same place, renews the token before it expires, and signs out at Keycloak too", async () => {
     const page = await openSignedOut("?status=active")
     await signIn(page)
     await page.waitForURL(/\/explorer\/\?status=active$/)
@@ -78,7 +78,7 @@ describe("the explorer's sign-in at a Keycloak that has the documented client", 
     const grant = page.waitForResponse(isGrant)
     await page.clock.fastForward(renewedAfter)
     expect((await grant).status()).toBe(200)
-    await askNow(page)
+    await pollNow(page)
     await page.getByRole("treegrid").waitFor()
 
     await page.getByRole("button", { name: "Sign out" }).click()
@@ -87,7 +87,7 @@ describe("the explorer's sign-in at a Keycloak that has the documented client", 
     await page.getByLabel("Username").waitFor()
   })
 
-  it("has ended once Keycloak has ended the session: no data, and a way to sign in again", async () => {
+  it("shows no data after Keycloak ends the session, and offers to sign in again", async () => {
     const page = await openSignedOut()
     await signIn(page)
     await page.getByRole("treegrid").waitFor()
@@ -99,10 +99,10 @@ describe("the explorer's sign-in at a Keycloak that has the documented client", 
     await page.getByRole("treegrid").waitFor()
   })
 
-  it("shows no data to a user without the role, and lets another user sign in", async () => {
+  it("shows no data to a user without the required role, and lets another user sign in", async () => {
     const page = await openSignedOut()
     await signIn(page, otherRealmUser)
-    await page.getByText(/may not see this. The token lacks a required role.*Ask an operator/).waitFor()
+    await page.getByText(/does not have access. The token lacks a required role.*Ask an operator/).waitFor()
     expect(await page.getByRole("treegrid").count()).toBe(0)
     await page.getByRole("button", { name: "Sign out" }).click()
     await page.waitForURL(/\/explorer\/$/)

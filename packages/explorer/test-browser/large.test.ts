@@ -4,21 +4,21 @@ import { type RunningProxy, until } from "@cscs/harness"
 import { buildWorld, type Sandbox, startSandbox } from "@cscs/sandbox"
 import type { Browser, Page } from "playwright-core"
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest"
-import { aPage, startBrowser, startServing } from "./a-browser.ts"
+import { openPage, startBrowser, startServing } from "./browser.ts"
 
-/** Entries, without the tenants and customers above them: the proxy's, and ten times as many. */
+/** Entries without their tenants and customers; and how many times the proxy's list is repeated. */
 const resources = 10_000
 const times = [1, 10]
-/** Frames that are measured, and observed; pixels that each scrolls. */
+/** Measured frames, observed frames, and the pixels that each scrolls. */
 const frames = 120
 const observedFrames = 20
 const pixels = 400
-/** Elements that a frame may make for each row that comes into sight, on any machine. It changes no other row. */
+/** Elements that a frame may create for each row that becomes visible, on any machine. It must not change other rows. */
 const elementsPerRow = 11
 /** Milliseconds of the main thread for a scroll frame at 60 Hz and 10,000 entries, and of the longest task while a list arrives. */
 const frameBudget = 16
 const taskBudget = 300
-/** Whether the two are judged: they depend on the machine. */
+/** Whether the test checks both budgets, which depend on the machine. */
 const isJudged = process.env.EXPLORER_JUDGED === "1"
 /** Milliseconds for a whole test on a busy machine. */
 const patience = 900_000
@@ -39,7 +39,7 @@ afterAll(async () => {
   await sandbox?.close()
 })
 
-/** The list so many times, with the paths and UUIDs of each copy its own. */
+/** Repeats the list, with paths and UUIDs of its own in each copy. */
 const copiesOf = (lines: ReadonlyArray<string>, times: number): ReadonlyArray<string> =>
   Array.from({ length: times }, (_, copy) =>
     lines.map((line) => {
@@ -50,7 +50,7 @@ const copiesOf = (lines: ReadonlyArray<string>, times: number): ReadonlyArray<st
     }),
   ).flat()
 
-/** The proxy, through a server that sends a list of its own: the first lines, and the rest when it is released. */
+/** A server in front of the proxy that sends its own list: the first lines, and the rest when `release` is called. */
 const startServer = async (lines: ReadonlyArray<string>, first = lines.length) => {
   const { promise: released, resolve: release } = Promise.withResolvers<void>()
   const respond = async (path: string, accept: string, response: ServerResponse) => {
@@ -77,14 +77,14 @@ const leaf = (page: Page, path: string) => page.locator(`.level5 .c0[title="${pa
 
 describe("the explorer's tree of a large list", () => {
   it.each(times)(
-    `of ${resources} entries, %i times, scrolls with the visible rows alone, and finds one as one types`,
+    `of ${resources} entries × %i renders only the visible rows while scrolling, and finds an entry as the user types`,
     {
       timeout: patience,
     },
     async (times) => {
       const lines = times === 1 ? list : copiesOf(list, times)
       const { url } = times === 1 ? proxy : await startServer(lines)
-      const page = await aPage(browser, url)
+      const page = await openPage(browser, url)
       await page.addInitScript(() => {
         const longTasks: Array<number> = []
         new PerformanceObserver((seen) => longTasks.push(...seen.getEntries().map(({ duration }) => duration))).observe(
@@ -107,7 +107,7 @@ describe("the explorer's tree of a large list", () => {
       expect(rows).toBeGreaterThan(times * resources)
 
       const devTools = await page.context().newCDPSession(page)
-      // Of the main thread's processor time, which other programs do not take part in.
+      // The main thread's processor time, which excludes other programs.
       await devTools.send("Performance.enable", { timeDomain: "threadTicks" })
       const busy = async () =>
         1000 *
@@ -117,7 +117,7 @@ describe("the explorer's tree of a large list", () => {
         const { drawn, visible } = await page.evaluate(async (pixels) => {
           const grid = document.querySelector(".grid") as HTMLElement
           grid.scrollTop += pixels
-          // A frame begins with its scroll events; a message that is sent in it arrives when it is painted.
+          // A frame begins with its scroll events; a message that is sent during it arrives after the paint.
           await new Promise(requestAnimationFrame)
           const { port1, port2 } = new MessageChannel()
           await new Promise((resolve) => {
@@ -137,28 +137,28 @@ describe("the explorer's tree of a large list", () => {
       costs.sort((a, b) => a - b)
       const p95 = costs[Math.floor(0.95 * frames)] ?? Number.POSITIVE_INFINITY
 
-      // And back, observed, which takes time of its own.
+      // Scrolls back with an observer, which takes time itself.
       await page.evaluate(() => {
         const body = document.querySelector(".body") as Element
-        const made = { rows: 0, elements: 0, changes: 0 }
+        const created = { rows: 0, elements: 0, changes: 0 }
         new MutationObserver((records) => {
           for (const { type, addedNodes } of records) {
-            if (type !== "childList") made.changes += 1
+            if (type !== "childList") created.changes += 1
             for (const row of addedNodes) {
-              made.rows += 1
-              made.elements += 1 + (row as Element).querySelectorAll("*").length
+              created.rows += 1
+              created.elements += 1 + (row as Element).querySelectorAll("*").length
             }
           }
         }).observe(body, { subtree: true, childList: true, attributes: true, characterData: true })
-        Object.assign(window, { made: () => made })
+        Object.assign(window, { created: () => created })
       })
       for (let at = 0; at < observedFrames; at += 1) await frame(-pixels)
-      const made = await page.evaluate(() =>
-        (window as unknown as { made(): Record<"rows" | "elements" | "changes", number> }).made(),
+      const created = await page.evaluate(() =>
+        (window as unknown as { created(): Record<"rows" | "elements" | "changes", number> }).created(),
       )
-      expect(made.changes).toBe(0)
-      expect(made.rows).toBeLessThanOrEqual((observedFrames * pixels) / 40 + 20)
-      expect(made.elements).toBeLessThanOrEqual(made.rows * elementsPerRow)
+      expect(created.changes).toBe(0)
+      expect(created.rows).toBeLessThanOrEqual((observedFrames * pixels) / 40 + 20)
+      expect(created.elements).toBeLessThanOrEqual(created.rows * elementsPerRow)
 
       const typed = performance.now()
       const path = lastPath(lines)
@@ -169,7 +169,7 @@ describe("the explorer's tree of a large list", () => {
 
       const figures = {
         rows,
-        elementsPerRow: made.elements / made.rows,
+        elementsPerRow: created.elements / created.rows,
         firstRows,
         loaded,
         longestTaskOfLoad,
@@ -188,16 +188,16 @@ describe("the explorer's tree of a large list", () => {
     },
   )
 
-  it("can be searched while the rest of it is on its way", { timeout: patience }, async () => {
+  it("can be searched while the rest of it is still loading", { timeout: patience }, async () => {
     const { url, release } = await startServer(list, resources / 2)
-    const page = await aPage(browser, url)
+    const page = await openPage(browser, url)
     await page.goto("/explorer/")
-    await page.getByText("so far; the list is still arriving").waitFor()
+    await page.getByText("so far; the list is still loading").waitFor()
     const [early, late] = [lastPath(list.slice(0, resources / 2)), lastPath(list)]
     await page.getByRole("searchbox").fill(early)
     await leaf(page, early).waitFor()
     await page.getByRole("searchbox").fill(late)
-    await page.getByText("No entry passes the filters").waitFor()
+    await page.getByText("No entry matches the filters").waitFor()
     release()
     await leaf(page, late).waitFor()
     await page.getByText(/ entr(y|ies), .* old$/).waitFor()

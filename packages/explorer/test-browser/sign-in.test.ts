@@ -2,7 +2,7 @@ import type { RunningProxy } from "@cscs/harness"
 import { buildWorld, type Sandbox, startSandbox } from "@cscs/sandbox"
 import type { Browser, Page } from "playwright-core"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { aPage, askNow, startBrowser, startServing, violations } from "./a-browser.ts"
+import { openPage, pollNow, startBrowser, startServing, violations } from "./browser.ts"
 
 let [browser, sandbox, proxy, pasting]: [Browser, Sandbox, RunningProxy, RunningProxy] = [] as never
 beforeAll(async () => {
@@ -26,7 +26,7 @@ afterAll(async () => {
 })
 
 const openSignedOut = async (query = ""): Promise<Page> => {
-  const page = await aPage(browser, proxy.url, { allowed: [new URL(sandbox.issuer.url).origin] })
+  const page = await openPage(browser, proxy.url, { allowed: [new URL(sandbox.issuer.url).origin] })
   await page.goto(`/explorer/${query}`)
   await page.getByRole("button", { name: "Sign in" }).waitFor()
   return page
@@ -40,7 +40,7 @@ const grants = () =>
   sandbox.calls.of("issuer").filter(({ method, path }) => method === "POST" && path.endsWith("/token")).length
 
 describe("the explorer's sign-in", () => {
-  it("goes to the issuer and back to the same place, keeps no token in the browser, and signs out there too", async () => {
+  it("returns from the issuer to the same place, stores no token in the browser, and signs out at the issuer too", async () => {
     const page = await openSignedOut("?status=active")
     expect(await violations(page)).toEqual([])
     await signIn(page, "operator")
@@ -54,7 +54,7 @@ describe("the explorer's sign-in", () => {
     await page.getByLabel("Username").waitFor()
   })
 
-  it("renews the token before it ends", async () => {
+  it("renews the token before it expires", async () => {
     sandbox.issuer.settings.expiresIn = 2
     const page = await openSignedOut()
     const before = grants()
@@ -65,7 +65,7 @@ describe("the explorer's sign-in", () => {
     sandbox.issuer.settings.expiresIn = 300
   })
 
-  it("replaces a token that is refused, as after a sleep, without a new sign-in", async () => {
+  it("replaces a refused token without a new sign-in, as after the machine slept", async () => {
     const page = await openSignedOut()
     await signIn(page, "operator")
     await page.getByRole("treegrid").waitFor()
@@ -75,13 +75,13 @@ describe("the explorer's sign-in", () => {
     const list = page.waitForResponse(
       (response) => response.url().includes("/api/storage-resources/") && response.status() !== 401,
     )
-    await askNow(page)
+    await pollNow(page)
     await list
     expect(grants()).toBe(before + 1)
     await page.getByRole("treegrid").waitFor()
   })
 
-  it("reports that the session has ended if the issuer refuses to renew it", async () => {
+  it("reports the end of the session if the issuer refuses to renew it", async () => {
     sandbox.issuer.settings.expiresIn = 2
     const page = await openSignedOut()
     await signIn(page, "operator")
@@ -92,18 +92,18 @@ describe("the explorer's sign-in", () => {
     sandbox.issuer.settings.expiresIn = 300
   })
 
-  it("shows no data to a user without the role, and offers a way on", async () => {
+  it("shows no data to a user without the required role, and reports what to do", async () => {
     const page = await openSignedOut()
     await signIn(page, "guest")
-    await page.getByText(/may not see this.*Ask an operator/).waitFor()
+    await page.getByText(/does not have access.*Ask an operator/).waitFor()
     expect(await violations(page)).toEqual([])
     expect(await page.getByRole("treegrid").count()).toBe(0)
     await page.getByRole("button", { name: "Sign out" }).click()
     await page.getByRole("button", { name: "Sign in" }).waitFor()
   })
 
-  it("accepts a pasted token if there is no client, and reports that it is refused", async () => {
-    const page = await aPage(browser, pasting.url)
+  it("accepts a pasted token if no client is configured, and reports a refused one", async () => {
+    const page = await openPage(browser, pasting.url)
     await page.goto("/explorer/")
     const paste = async (token: string) => {
       await page.getByLabel("Access token").fill(token)
@@ -115,20 +115,20 @@ describe("the explorer's sign-in", () => {
     await page.getByRole("treegrid").waitFor()
   })
 
-  it("shows the list, but neither problems nor explanations, without the role for debug mode", async () => {
+  it("shows the list but neither problems nor explanations to a user without the role for debug mode", async () => {
     const openWith = async (roles: ReadonlyArray<string>) => {
-      const page = await aPage(browser, pasting.url)
+      const page = await openPage(browser, pasting.url)
       await page.goto("/explorer/?view=problems")
       await page.getByLabel("Access token").fill(await sandbox.issuer.issueToken({ realm_access: { roles } }))
       await page.getByRole("button", { name: "Show the list" }).click()
       return page
     }
     const reader = await openWith([])
-    await reader.getByText(/Skipped records and warnings cannot be shown. This account may not see this/).waitFor()
-    await reader.getByText(/Ask an operator of the proxy for the role/).waitFor()
+    await reader.getByText(/Skipped records and warnings cannot be shown. This account does not have access/).waitFor()
+    await reader.getByText(/Ask an operator of the proxy for the required role/).waitFor()
     await reader.getByRole("button", { name: "Tree" }).click()
     await reader.locator(".level5").first().click()
-    await reader.getByText(/There is no explanation. This account may not see this/).waitFor()
+    await reader.getByText(/The explanation is not available. This account does not have access/).waitFor()
     const operator = await openWith(["storage-operator"])
     await operator.getByText("No record is skipped or has a warning").waitFor()
   })

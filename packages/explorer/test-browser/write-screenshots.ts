@@ -1,21 +1,21 @@
-/** Writes the screenshots of docs/explorer.md: `pnpm --filter @cscs/storage-explorer screenshots`. The demo's odd world. */
+/** Writes the screenshots of docs/explorer.md, of the demo's odd world: `pnpm --filter @cscs/storage-explorer screenshots`. */
 import { fileURLToPath } from "node:url"
 import { buildWorld, changeResource, startSandbox } from "@cscs/sandbox"
 import type { Page } from "playwright-core"
-import { askNow, startBrowser, startServing } from "./a-browser.ts"
+import { pollNow, startBrowser, startServing } from "./browser.ts"
 
 const folder = fileURLToPath(new URL("../../../docs/explorer/", import.meta.url))
-/** Pixels: a desk, a tablet, a telephone. */
+/** Pixels: a desktop, a tablet, a phone. */
 const widths = [1440, 1024, 390]
-/** In dark, only what is shown in the document itself. */
+/** Dark mode only for the screenshots that the document itself shows. */
 const widthInDark = 1440
-/** What is opened, and the text that says that it is there. */
+/** Each shot's URL query, and the text that shows that the page has loaded. */
 const shots = {
   tree: ["", "ETH Zurich"],
   waiting: ["?view=waiting", "To be removed"],
   problems: ["?view=problems", "Skipped"],
   health: ["?view=health", "HPC User API"],
-  entry: ["?status=updating", "Where each value is from"],
+  entry: ["?status=updating", "Where each value comes from"],
   changes: ["?view=changes", "since this page was opened, newest first"],
 } as const
 
@@ -26,7 +26,7 @@ const [browser, proxy] = await Promise.all([startBrowser(), startServing(sandbox
 const change = async (page: Page) => {
   const active = sandbox.world.resources.filter(({ state, backend_id }) => state === "OK" && !backend_id)
   for (const row of active.slice(0, 3)) changeResource(sandbox.world, row, { state: "Erred" })
-  while ((await page.locator("li.changed").count()) === 0) await askNow(page)
+  while ((await page.locator("li.changed").count()) === 0) await pollNow(page)
   for (const row of active.slice(0, 3)) changeResource(sandbox.world, row, { state: "OK" })
 }
 

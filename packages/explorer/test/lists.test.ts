@@ -2,10 +2,10 @@ import { entryStatuses, type StorageEntry } from "@cscs/storage-model"
 import { describe, expect, it } from "vitest"
 import { changesBetween } from "../src/changes.ts"
 import { csvOf, jsonOf } from "../src/export.ts"
+import { count, shortValue, span, value } from "../src/format.ts"
 import { branchesOf, treeOf, waitingIn } from "../src/tree.ts"
 import { kinds, seenWaiting } from "../src/waiting.ts"
-import { count, shortValue, span, value } from "../src/words.ts"
-import { entry, list } from "./a-list.ts"
+import { entry, list } from "./example-list.ts"
 
 const changes = (before: ReadonlyArray<StorageEntry>, now: ReadonlyArray<StorageEntry>) => {
   const tree = treeOf(before)
@@ -13,10 +13,10 @@ const changes = (before: ReadonlyArray<StorageEntry>, now: ReadonlyArray<Storage
 }
 const waitingOf = (entries: ReadonlyArray<StorageEntry>) => treeOf(entries).waiting
 
-describe("changes between two lists", () => {
-  it("are the added entries, the removed ones, and the fields of the others that differ", () => {
+describe("the changes between two lists", () => {
+  it("are the added entries, the removed entries, and the changed fields of the others", () => {
     const [, , climate, , ...others] = list
-    if (climate === undefined) throw new Error("there is no such entry")
+    if (climate === undefined) throw new Error("the example list has no third entry")
     const added = entry("/vast/store/cscs/new", "project", null)
     const now = [...others, { ...climate, status: "error" as const, set_state_ok_url: "https://example.org/" }, added]
     expect(changes(list, now).map(({ key, kind, fields }) => [kind, key.split(" ")[1], fields])).toEqual([
@@ -35,17 +35,17 @@ describe("changes between two lists", () => {
     ])
   })
 
-  it("are none between equal lists, however they were made", () => {
+  it("are empty if the lists are equal, even in another order", () => {
     expect(changes(list, structuredClone(list).toReversed())).toEqual([])
   })
 })
 
-describe("the list of what waits", () => {
+describe("the list of waiting entries", () => {
   it("has a section for each status, so that it shows every entry that it counts", () => {
     expect(kinds.toSorted()).toEqual(entryStatuses.toSorted())
   })
 
-  it("contains the projects for which a step is due, each with the step's URL", () => {
+  it("contains the projects for which a step is due, each with the URL of the step", () => {
     const url = "https://waldur.example.org/api/marketplace-orders/1/approve_by_provider/"
     const ordered = entry("/vast/store/cscs/new", "project", null, { status: "pending", approve_by_provider_url: url })
     expect(
@@ -62,7 +62,7 @@ describe("the list of what waits", () => {
     expect(waitingIn(pending).map(({ entry }) => entry)).toEqual([ordered])
   })
 
-  it("dates each entry from when its waiting began, or from when the page was opened, until its status changes", () => {
+  it("dates each wait from its beginning or from when the page was opened, and anew when the status changes", () => {
     const removing = (status: "updating" | "removing") => entry("/vast/store/cscs/x", "project", null, { status })
     const first = seenWaiting(waitingOf(list), undefined, 10)
     expect([...first.values()]).toEqual([{ status: "updating", since: 10, isBeginning: false }])
@@ -73,15 +73,15 @@ describe("the list of what waits", () => {
   })
 })
 
-describe("an export", () => {
-  it("is no formula in a spreadsheet, whatever a name contains", () => {
+describe("an export of the explorer", () => {
+  it("never contains a formula for a spreadsheet, whatever a name contains", () => {
     for (const bad of ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", '=HYPERLINK("x")']) {
       const [, line = ""] = csvOf([entry("/a/b/c", "project", null, { itemId: bad })]).split("\r\n")
       expect(line).toContain(`"'${bad.replaceAll('"', '""')}"`)
     }
   })
 
-  it("has a line for each entry, with its limits as numbers; as JSON it is what the API has", () => {
+  it("has a line with numeric limits for each entry as CSV, and equals the API's list as JSON", () => {
     const [header, ...lines] = csvOf(list).trim().split("\r\n")
     expect(lines).toHaveLength(list.length)
     expect(header?.split(",").length).toBe(lines[2]?.split(",").length)
@@ -90,8 +90,8 @@ describe("an export", () => {
   })
 })
 
-describe("a value in words", () => {
-  it("is in quotes if it is a text whose characters would not all be visible", () => {
+describe("a displayed value", () => {
+  it("is quoted if it is an empty string or has whitespace at either end", () => {
     expect(["", " a", "a\n", "a b", 5, null, undefined, [1]].map(value)).toEqual([
       '""',
       '" a"',
@@ -105,15 +105,15 @@ describe("a value in words", () => {
   })
 })
 
-describe("a value in a list", () => {
-  it("is cut if it is long", () => {
+describe("a displayed value in a list", () => {
+  it("is cut after 60 characters", () => {
     expect(shortValue("x".repeat(60))).toBe("x".repeat(60))
     expect(shortValue("x".repeat(61))).toBe(`${"x".repeat(60)}…`)
   })
 })
 
-describe("a count or a time span in words", () => {
-  it("has a unit that a person reads at once", () => {
+describe("a displayed count or time span", () => {
+  it("has the right plural, or a unit that keeps the number small", () => {
     expect([count(1, "entry", "entries"), count(1200, "entry", "entries")]).toEqual(["1 entry", "1,200 entries"])
     expect([span(-5), span(59_400), span(600_000), span(86_400_000)]).toEqual(["0 s", "59 s", "10 min", "24 h"])
   })

@@ -1,7 +1,7 @@
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest"
-import { entry } from "./a-list.ts"
+import { entry } from "./example-list.ts"
 
 const entries = 2000
 const lines = Array.from(
@@ -12,22 +12,22 @@ const server = createServer((_, response) => response.end(lines.join("")))
 beforeAll(() => new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve)))
 afterAll(() => void server.close())
 
-describe("the list", () => {
-  it("is read in slices, between which the page can do something else, and shown in parts", async () => {
+describe("the explorer's list", () => {
+  it("is read in slices that leave the page responsive, and shown in parts", async () => {
     const { port } = server.address() as AddressInfo
     vi.stubGlobal("location", { href: `http://127.0.0.1:${port}/explorer/` })
     const { readList } = await import("../src/proxy.ts")
-    // An entry takes a millisecond, whatever the machine.
+    // Each entry takes a millisecond, on any machine.
     let now = 0
     const clock = vi.spyOn(performance, "now").mockImplementation(() => now)
     let [isReading, read, before, mostBetween] = [true, 0, 0, 0]
     const parts: Array<number> = []
-    const otherwise = () => {
+    const otherTask = () => {
       mostBetween = Math.max(mostBetween, read - before)
       before = read
-      if (isReading) setImmediate(otherwise)
+      if (isReading) setImmediate(otherTask)
     }
-    setImmediate(otherwise)
+    setImmediate(otherTask)
     const outcome = await readList(
       { token: undefined, state: "", etag: "", signal: new AbortController().signal },
       () => {
@@ -40,7 +40,7 @@ describe("the list", () => {
     clock.mockRestore()
     expect(outcome).toMatchObject({ isChanged: true })
     expect(read).toBe(entries)
-    // Slices of 8 ms, two at most while this test's own task waits for its turn.
+    // A slice takes 8 ms, and at most two run while the other task waits for its turn.
     expect(mostBetween).toBeLessThanOrEqual(16)
     expect(parts.length).toBeGreaterThan(1)
     for (const [at, part] of parts.entries())

@@ -3,7 +3,7 @@ import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { matcherOf, placeOf, queryOf } from "../src/place.ts"
 import { branchesOf, effectOfKey, entriesOf, rowsOf, type Tree, treeOf } from "../src/tree.ts"
-import { entry, list } from "./a-list.ts"
+import { entry, list } from "./example-list.ts"
 
 const filtersOf = (query: string) => placeOf(query).filters
 const select = (query = "", entries = list) => branchesOf(treeOf(entries).systems, matcherOf(filtersOf(query)))
@@ -11,7 +11,7 @@ const namesIn = (query: string) =>
   entriesOf(select(query)).map(({ mountPoint }) => mountPoint.default.replace("/capstor/store/", ""))
 const open = (query = "") => rowsOf(select(query), () => true)
 
-describe("the tree", () => {
+describe("the explorer's tree", () => {
   it("puts each entry below its parent, its data type and its system", () => {
     expect(open().map(({ level, branch }) => `${level} ${branch.node.name}`)).toEqual([
       "1 CAPSTOR",
@@ -25,12 +25,12 @@ describe("the tree", () => {
     ])
   })
 
-  it("keeps an entry whose parent is not in the list, below its data type", () => {
+  it("puts an entry whose parent is not in the list below its data type", () => {
     const lone = entry("/vast/users/x/y/z", "project", "elsewhere")
     expect(rowsOf(select("", [lone]), () => true).map(({ level }) => level)).toEqual([1, 2, 3])
   })
 
-  it("keeps one customer at two data types apart", () => {
+  it("keeps the branches of one customer in two data types apart", () => {
     const [a, b] = ["store", "archive"].map((type) => [
       entry(`/capstor/${type}/cscs`, "tenant", null, { itemId: "tenant" }),
       entry(`/capstor/${type}/cscs/ethz`, "customer", "tenant", { itemId: "customer" }),
@@ -41,13 +41,13 @@ describe("the tree", () => {
     expect(rows.filter(({ level }) => level === 5)).toHaveLength(2)
   })
 
-  it("sums what is below a row, without removed entries", () => {
+  it("sums the entries below a row, without removed ones", () => {
     const [system] = select()
     expect(system?.sum).toEqual({ entries: 3, waiting: 1, spaceSoft: 2, spaceHard: 4, inodesSoft: 20, inodesHard: 40 })
     expect(select("?status=updating")[0]?.sum).toMatchObject({ entries: 1, spaceHard: 2 })
   })
 
-  it("selects by filters and search, with the parents of what matches", () => {
+  it("selects by filters and search, and includes the parents of each match", () => {
     expect(namesIn("?status=updating")).toEqual(["cscs", "cscs/psi", "cscs/psi/beam"])
     expect(namesIn("?q=ETHZ+clim")).toEqual(["cscs", "cscs/ethz", "cscs/ethz/climate"])
     expect(namesIn("?q=name+of+psi")).toEqual(["cscs", "cscs/psi", "cscs/psi/beam"])
@@ -55,7 +55,7 @@ describe("the tree", () => {
     expect(namesIn("?storage_system=vast")).toEqual([])
   })
 
-  it("has the position of each row among its siblings, as the tree grid reports it", () => {
+  it("numbers each row among its siblings, as assistive technology needs", () => {
     for (const row of open()) {
       const siblings = open().filter(({ parent, level }) => parent === row.parent && level === row.level)
       expect(row.siblings).toBe(siblings.length)
@@ -63,7 +63,7 @@ describe("the tree", () => {
     }
   })
 
-  it("has the entries and leaves of the tree before it that are equal, and so the same rows", () => {
+  it("reuses the equal entries and leaves of the previous tree, so that their rows are the same objects", () => {
     const before = treeOf(list)
     const after = treeOf(
       structuredClone(list).map((one) =>
@@ -83,7 +83,7 @@ describe("the tree", () => {
     }
   })
 
-  it("is the same whichever tree was before it", () => {
+  it("has the same content whichever tree came before it", () => {
     const someEntries = fc.array(
       fc.record({
         one: fc.constantFrom(...list),
@@ -91,7 +91,7 @@ describe("the tree", () => {
         status: fc.constantFrom("active" as const, "updating" as const),
       }),
     )
-    // A list has each key once, and parents before what is below them.
+    // A list has each key once, and parents before their children.
     const listOf = (some: ReadonlyArray<{ one: StorageEntry; name: string; status: StorageEntry["status"] }>) => {
       const byKey = new Map(some.map((made) => [keyOf(made.one), made]))
       return list.flatMap((one) => {
@@ -119,14 +119,14 @@ describe("the tree", () => {
     )
   })
 
-  it("shows nothing below a closed row", () => {
+  it("shows no rows below a collapsed row", () => {
     expect(rowsOf(select(), (_, level) => level < 2)).toHaveLength(2)
   })
 })
 
 describe("a key in the tree grid", () => {
   const rows = open()
-  it("opens and closes, and goes to the first row below and to the row above", () => {
+  it("expands and collapses a row, and moves to its first child and to its parent", () => {
     expect(effectOfKey(rows, 0, "ArrowLeft", 3)).toEqual({ toggle: 0 })
     expect(effectOfKey(rows, 0, "ArrowRight", 3)).toEqual({ focus: 1 })
     expect(effectOfKey(rows, 4, "ArrowLeft", 3)).toEqual({ focus: 3 })
@@ -142,7 +142,7 @@ describe("a key in the tree grid", () => {
     expect(effectOfKey(rows, 4, "Enter", 3)).toEqual({ open: 4 })
   })
 
-  it("never leaves the grid", () => {
+  it("never moves the focus out of the grid", () => {
     const keys = ["ArrowDown", "ArrowUp", "PageDown", "PageUp", "Home", "End", "ArrowLeft", "ArrowRight", "Enter", "x"]
     const anyKey = fc.constantFrom(...keys)
     fc.assert(
@@ -156,7 +156,7 @@ describe("a key in the tree grid", () => {
 })
 
 describe("a place in the explorer", () => {
-  it("is the same after it was written to an address and read from it, whatever its filters contain", () => {
+  it("survives a round trip through a URL, whatever its filters contain", () => {
     const text = fc.string({ unit: "grapheme" }).filter((value) => value.isWellFormed())
     const filters = fc.record({ storage_system: text, data_type: text, status: text, state: text, q: text })
     const place = fc.record({ view: fc.constantFrom("tree" as const, "waiting" as const), filters, entry: text })

@@ -2,7 +2,7 @@ import type { StorageEntry } from "@cscs/storage-model"
 
 const name = (key: string) => ({ itemId: `id-${key}`, key, name: key.toUpperCase(), active: true as const })
 
-/** An entry of a list; what is not given is an active project's with a soft limit of 1 TB and a hard one of 2. */
+/** An entry of a list. A project is active by default, with a soft limit of 1 TB and a hard limit of 2 TB. */
 export const entry = (
   path: string,
   targetType: "tenant" | "customer" | "project",

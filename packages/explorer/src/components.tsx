@@ -1,25 +1,25 @@
-/** Small parts that several views have. */
+/** Small components that several views share. */
 import { inodesText, keyOf, type StorageEntry, spaceText } from "@cscs/storage-model"
 import { useSignal } from "@preact/signals"
 import type { ComponentChildren } from "preact"
 import { go, list, place, readAgain } from "./store.ts"
 import { type Limits, limitsOf } from "./tree.ts"
 
-/** Milliseconds that a button shows what it did. */
-const shownFor = 1500
+/** Milliseconds for which a button shows its result. */
+const resultShownFor = 1500
 
-/** A button that copies a text, and shows that it has. */
+/** A button that copies a text and confirms it. */
 export const Copy = ({ text, label, shown = "Copy" }: { text: string; label: string; shown?: string }) => {
   const announced = useSignal("")
   const copy = async () => {
-    // There is no clipboard on a page served over plain HTTP.
+    // A page served over plain HTTP has no clipboard API.
     announced.value = await (navigator.clipboard?.writeText(text) ?? Promise.reject()).then(
       () => "Copied",
-      () => "Select it by hand",
+      () => "Copy it by hand",
     )
     setTimeout(() => {
       announced.value = ""
-    }, shownFor)
+    }, resultShownFor)
   }
   return (
     <button type="button" class="small" onClick={copy} aria-label={`Copy ${label}`}>
@@ -30,7 +30,7 @@ export const Copy = ({ text, label, shown = "Copy" }: { text: string; label: str
 
 export const Status = ({ of }: { of: StorageEntry["status"] }) => <span class={`status ${of}`}>{of}</span>
 
-/** A state of a view in words, with a way on. */
+/** The state of a view in words, with what to do next. */
 export const Notice = ({ kind = "info", children }: { kind?: "info" | "bad"; children: ComponentChildren }) => (
   <div class={`notice ${kind}`} role={kind === "bad" ? "alert" : "status"}>
     {children}
@@ -39,7 +39,7 @@ export const Notice = ({ kind = "info", children }: { kind?: "info" | "bad"; chi
 
 export const clearFilters = () => go({ filters: { storage_system: "", data_type: "", status: "", state: "", q: "" } })
 
-/** What is there instead of a list: that it is being read, why it is not, or that it is empty. */
+/** What is shown instead of a list: that it is loading, why it is missing, or that it is empty. */
 export const NoList = () => {
   const { etag, failure } = list.value
   if (failure !== undefined)
@@ -48,39 +48,42 @@ export const NoList = () => {
         <p>{failure.what}</p>
         <p>{failure.wayOn}</p>
         <button type="button" onClick={readAgain}>
-          Ask again now
+          Retry now
         </button>
       </Notice>
     )
-  if (etag === undefined) return <Notice>The list is being read.</Notice>
+  if (etag === undefined) return <Notice>Loading the list.</Notice>
   return (
     <Notice>
       <p>The list is empty.</p>
       {place.value.filters.state === "" ? (
-        <p>Waldur has no resource in the configured storage systems, or all are skipped: see Problems and Health.</p>
+        <p>
+          Waldur has no resources in the configured storage systems, or all of them are skipped: see Problems and
+          Health.
+        </p>
       ) : (
         <button type="button" class="link" onClick={clearFilters}>
-          Show all of Waldur's states
+          Show all Waldur states
         </button>
       )}
     </Notice>
   )
 }
 
-/** A link that opens an entry beside the view. */
+/** A link that opens an entry's panel. */
 export const EntryLink = ({ entry }: { entry: StorageEntry }) => (
   <button type="button" class="link" onClick={() => go({ entry: keyOf(entry) })}>
     {entry.mountPoint.default}
   </button>
 )
 
-/** Soft within hard, as the style sheet's custom properties: percentages of `largest`. */
+/** The bars of a soft and a hard limit, as the style sheet's custom properties: percentages of `largest`. */
 const barOf = ([soft, hard]: readonly [number, number], largest: number, at: number): string => {
   const percent = (value: number) => `${largest > 0 ? Math.min(100, (100 * value) / largest) : 0}%`
   return `--soft-${at}:${percent(soft)};--hard-${at}:${percent(hard)};`
 }
 
-/** Space or inodes of a row, as numbers over bars: soft / hard, and old against new while they change. */
+/** The space or inodes of a row, as numbers over bars: soft / hard, and old against new during an update. */
 export const Quantity = ({
   of,
   entry,
@@ -91,7 +94,7 @@ export const Quantity = ({
   of: "space" | "inodes"
   entry?: StorageEntry | undefined
   limits: Limits | undefined
-  /** What a bar of full length has. */
+  /** The limit that a bar of full length stands for. */
   largest?: number | undefined
   /** Whether it is a cell of the tree grid. */
   isCell?: boolean

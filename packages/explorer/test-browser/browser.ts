@@ -7,7 +7,7 @@ import axe from "axe-core"
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core"
 import { expect, onTestFinished } from "vitest"
 
-/** Milliseconds until an expected state counts as missing: machines in CI are busy. */
+/** Milliseconds to wait for an expected state: machines in CI are busy. */
 const patience = 120_000
 
 /** Debian's Chromium, or Chrome. Its own sandbox does not start as root. */
@@ -16,12 +16,11 @@ export const startBrowser = (): Promise<Browser> => {
   const executablePath = ["chromium", "google-chrome"]
     .flatMap((name) => folders.map((folder) => join(folder, name)))
     .find((path) => existsSync(path))
-  if (executablePath === undefined)
-    throw new Error("There is no chromium on the PATH: install Debian's package chromium")
+  if (executablePath === undefined) throw new Error("chromium is not on the PATH: install Debian's package chromium")
   return chromium.launch({ executablePath, chromiumSandbox: process.getuid?.() !== 0, timeout: patience })
 }
 
-/** A proxy that asks Waldur for changes at each request. */
+/** Starts a proxy that reads changes from Waldur at each request. */
 export const startServing = (
   sandbox: Sandbox,
   { authentication = false, isReady = true, environment = {} }: ServingOptions = {},
@@ -38,12 +37,12 @@ interface ServingOptions {
 }
 
 /**
- * A page that must break no rule of its content security policy, throw no error, and call no other origin. That is judged
- * when the test ends.
+ * Opens a page. The test fails at its end if the page violated its content security policy, threw an error, or called
+ * another origin.
  *
- * @param allowed other origins that it may call
+ * @param allowed other origins that the page may call
  */
-export const aPage = async (
+export const openPage = async (
   browser: Browser,
   url: string,
   { allowed = [], ...options }: BrowserContextOptions & { allowed?: ReadonlyArray<string> } = {},
@@ -54,7 +53,7 @@ export const aPage = async (
   const origins = [new URL(url).origin, ...allowed]
   context.on("request", (request) => {
     const { protocol, origin } = new URL(request.url())
-    if (protocol.startsWith("http") && !origins.includes(origin)) problems.push(`a request to ${request.url()}`)
+    if (protocol.startsWith("http") && !origins.includes(origin)) problems.push(`request to ${request.url()}`)
   })
   await context.exposeFunction("reportViolation", (text: string) => problems.push(text))
   await context.addInitScript(() => {
@@ -65,7 +64,7 @@ export const aPage = async (
     )
   })
   const page = await context.newPage()
-  page.on("pageerror", (error) => problems.push(`an error: ${error.message}`))
+  page.on("pageerror", (error) => problems.push(`error: ${error.message}`))
   onTestFinished(async () => {
     await context.close()
     expect(problems).toEqual([])
@@ -73,14 +72,14 @@ export const aPage = async (
   return page
 }
 
-/** Makes the page ask now, as when the network is back, and waits until a list has arrived. */
-export const askNow = async (page: Page): Promise<void> => {
+/** Makes the page poll now, as if the network were back, and waits for a list. */
+export const pollNow = async (page: Page): Promise<void> => {
   const responded = page.waitForResponse((response) => response.url().includes("/api/storage-resources/"))
   await page.evaluate(() => dispatchEvent(new Event("online")))
   await responded
 }
 
-/** Violations that axe-core finds in what the page shows, in short: all in light, and in dark those of colours. */
+/** Accessibility violations that axe-core finds on the page, in short: all rules in light mode, color contrast in dark mode. */
 export const violations = async (page: Page): Promise<ReadonlyArray<string>> => {
   const run = (rules: ReadonlyArray<string>) =>
     page.evaluate(async (runOnly) => {
@@ -89,7 +88,7 @@ export const violations = async (page: Page): Promise<ReadonlyArray<string>> => 
       )
       return violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html.slice(0, 200)} ${nodes[0]?.failureSummary}`)
     }, rules)
-  // Not as a script element, which the page's policy forbids.
+  // Not as a script element: the page's policy forbids it.
   await page.evaluate(axe.source)
   const light = await run([])
   await page.emulateMedia({ colorScheme: "dark" })
