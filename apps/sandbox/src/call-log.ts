@@ -1,11 +1,11 @@
-/** The three servers of the sandbox, and VAST, which is started alone. */
+/** The sandbox's three servers, and VAST, which is started separately. */
 export type Upstream = "waldur" | "hpcUserApi" | "issuer" | "vast"
 
 /** One request as received. */
 export interface Call {
   upstream: Upstream
   method: string
-  /** Without the query. */
+  /** Without the query string. */
   path: string
   query: URLSearchParams
   /** Names in lowercase. */
@@ -16,7 +16,7 @@ export interface Call {
   status: number
   /** Bytes of the response's body that were written to the socket. */
   bytes: number
-  /** A number that increases with every request of the sandbox, from 1: the order of arrival over all upstreams. */
+  /** The request's number, from 1, in order of arrival across all upstreams. */
   startedAt: number
 }
 
@@ -29,17 +29,17 @@ export interface CallLog {
   inFlight(upstream: Upstream): number
   /** The maximum number of simultaneous requests since the start or the last `clear()`. */
   maxConcurrency(upstream: Upstream): number
-  /** Forgets the calls and the maxima; `startedAt` continues to count. */
+  /** Discards the calls and the maxima; `startedAt` continues to count. */
   clear(): void
 }
 
-/** The log, with the part that the listeners write. */
+/** The log, with the methods that the listeners call. */
 export interface CallRecorder extends CallLog {
   started(call: Omit<Call, "startedAt" | "status" | "bytes">): Call
   finished(call: Call): void
 }
 
-/** With `keep` false only the counts are kept, and `all` stays empty. */
+/** If `keep` is false, only the counts are kept, and `all` stays empty. */
 export function callRecorder(keep = true): CallRecorder {
   let calls: Call[] = []
   let count = 0
@@ -55,7 +55,7 @@ export function callRecorder(keep = true): CallRecorder {
     clear() {
       calls = []
       most.clear()
-      // Requests in flight remain so after clearing.
+      // Requests in flight still count after clearing.
       for (const [upstream, running] of current) most.set(upstream, running)
     },
     started(received) {

@@ -15,9 +15,9 @@ export interface Fault {
   path?: string | RegExp
   /** Only requests with this method. Default: every method. */
   method?: string
-  /** The number of requests that it applies to. Default: until it is cleared. */
+  /** The number of requests that the fault applies to. Default: until it is cleared. */
   times?: number
-  /** Waits this many milliseconds before the request is handled. Several faults add up. */
+  /** Waits this many milliseconds before the request is handled. Latencies of several faults add up. */
   latencyMs?: number
   /** Waits until this settles before the request is handled. */
   until?: Promise<void>
@@ -25,29 +25,29 @@ export interface Fault {
   pace?: "real"
   /** Responds with this status without calling the actual server. */
   status?: number
-  /** Set on the response, whether it is the server's own or that of `status`. */
+  /** Set on the response, both on the server's own and on that of `status`. */
   headers?: Record<string, string>
   /**
-   * The body. With `status`: `json` (default) is `{"detail": …}`. Without: the server's own response with its body
-   * replaced. `truncated` is the first half of the JSON, sent as a complete response; `garbage` is not text at all; `{
-   * json }` is that value.
+   * The body. With `status`: `json` (default) is `{"detail": …}`. Without: replaces the body of the
+   * server's own response. `truncated` is the first half of the JSON, sent as a complete response; `garbage` is not valid
+   * text; `{ json }` is that value.
    */
   body?: "json" | "html" | "empty" | "truncated" | "garbage" | { json: Json }
   /** Destroys the socket (TCP reset) before a byte of the response is sent. */
   reset?: boolean
-  /** Declares the whole length, sends half of the body, then closes the socket. */
+  /** Declares the full length, sends half of the body, then closes the socket. */
   truncate?: boolean
   /** Never responds: `true` sends nothing at all, `"mid-body"` sends headers and half of the body first. */
   hang?: boolean | "mid-body"
   /** Sends this many spaces before the body, without Content-Length: a valid response, but much too large. */
   oversizeBytes?: number
-  /** Rewrites the final response, for what the other fields cannot express. */
+  /** Rewrites the final response, for faults that the other fields cannot express. */
   rewrite?: (response: MockResponse) => MockResponse
 }
 
 /** An active fault. */
 export interface SetFault {
-  /** The number of requests that it has applied to. */
+  /** The number of requests that the fault has applied to. */
   readonly struck: number
   clear(): void
 }
@@ -58,13 +58,13 @@ export interface Faults {
    * (latencies add up).
    */
   set(upstream: Upstream, fault: Fault): SetFault
-  /** Clears the faults of one upstream, or all. Requests that hang do so until their client or the sandbox closes. */
+  /** Clears the faults of one upstream, or all. Requests that already hang continue to, until their client or the sandbox closes. */
   clear(upstream?: Upstream): void
 }
 
-/** The faults, with the part that the listeners read. */
+/** The faults, with the method that the listeners call. */
 export interface FaultBook extends Faults {
-  /** The faults for this request, merged. Counts them. */
+  /** Returns the faults for this request, merged, and counts the request for each. */
   apply(upstream: Upstream, method: string, path: string): Fault
 }
 
@@ -113,7 +113,7 @@ export function faultBook(): FaultBook {
 function applies(fault: Fault, method: string, path: string): boolean {
   if (fault.method !== undefined && fault.method.toUpperCase() !== method) return false
   if (fault.path === undefined) return true
-  // safe-regex: the pattern is the test's own
+  // safe-regex: the pattern comes from the test
   return typeof fault.path === "string" ? fault.path === path : new RegExp(fault.path).test(path)
 }
 

@@ -1,19 +1,19 @@
-/** Sign-in of people: authorization code with PKCE for public clients, refresh, logout, as in Keycloak 26. */
+/** Sign-in of users: authorization code with PKCE for public clients, refresh, logout, as in Keycloak 26. */
 import { createHash, randomUUID } from "node:crypto"
 import type { Context, Hono, MiddlewareHandler } from "hono"
 import { html } from "hono/html"
 import type { ClaimOverrides } from "./issuer-tokens.ts"
 import type { Exchange } from "./listening-server.ts"
 
-/** Who may sign in, and with which client. */
+/** The users that may sign in, and the clients that they may use. */
 export interface SignInSettings {
-  /** Public client id -> the addresses to which it may return. Their origins may call the token endpoint (CORS). */
+  /** Public client id -> its valid redirect URIs. Their origins may call the token endpoint (CORS). */
   publicClients: Map<string, string[]>
-  /** User name -> claims that override those of an ordinary user. No password is asked. */
+  /** User name -> claims that override those of an ordinary user. Sign-in needs no password. */
   users: Map<string, ClaimOverrides>
 }
 
-/** A sign-in that a code or a refresh token continues. */
+/** The sign-in that a code or a refresh token belongs to. */
 interface Grant {
   readonly client: string
   readonly user: string
@@ -28,7 +28,7 @@ export function signIn(settings: SignInSettings) {
   const codes = new Map<string, Grant & { readonly redirectUri: string; readonly challenge: string }>()
   const refreshTokens = new Map<string, Grant>()
 
-  /** Lets pages of the public clients read responses. */
+  /** Allows pages of the public clients to read responses. */
   const cors: MiddlewareHandler = async (c, next) => {
     await next()
     const origin = c.req.header("Origin")
@@ -74,7 +74,7 @@ export function signIn(settings: SignInSettings) {
     return back({ code, session_state: randomUUID() })
   }
 
-  /** Ends the user's sessions, and redirects to the client's address if that is registered. */
+  /** Ends the user's sessions, and redirects to the client if its URI is registered. */
   const logout = (c: Context) => {
     const query = new URL(c.req.url).searchParams
     const returnTo = query.get("post_logout_redirect_uri") ?? ""
@@ -98,9 +98,9 @@ export function signIn(settings: SignInSettings) {
     const challenge = createHash("sha256")
       .update(form.get("code_verifier") ?? "")
       .digest("base64url")
-    const isGood =
+    const isValid =
       grant?.client === client && grant?.redirectUri === form.get("redirect_uri") && grant?.challenge === challenge
-    return isGood ? grant : undefined
+    return isValid ? grant : undefined
   }
 
   return {

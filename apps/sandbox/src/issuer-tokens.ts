@@ -1,4 +1,4 @@
-/** The mock issuer's tokens: valid ones in Keycloak's form, and wrong ones for tests. */
+/** The mock issuer's tokens: valid ones as in Keycloak, and invalid ones for tests. */
 import { createHmac, type KeyObject, randomUUID } from "node:crypto"
 import { type JWTPayload, SignJWT } from "jose"
 import type { IssuerKey } from "./issuer-keys.ts"
@@ -16,10 +16,10 @@ export interface IssueOptions {
   typ?: string | null
   /**
    * The signing key. `signing` (default) and `encryption` are the two published keys; `unknown` is an unpublished key
-   * with its own kid; or a key of the caller's.
+   * with its own kid; or the caller's own key.
    */
   key?: "signing" | "encryption" | "unknown" | KeyObject | Uint8Array
-  /** Seconds until `exp`; negative for an expired token. Default: that of the issuer's settings. */
+  /** Seconds until `exp`; negative for an expired token. Default: `expiresIn` of the issuer's settings. */
   expiresIn?: number
 }
 

@@ -1,4 +1,4 @@
-/** A mock OIDC issuer in the form of Keycloak: discovery, keys, tokens, introspection. */
+/** A mock OIDC issuer that imitates Keycloak: discovery, keys, tokens, introspection. */
 import { randomBytes } from "node:crypto"
 import { Hono } from "hono"
 import { decodeProtectedHeader, type JWTPayload, jwtVerify } from "jose"
@@ -16,7 +16,7 @@ export interface IssuerSettings extends SignInSettings {
   clients: Map<string, string>
   /** Lifetime of a token in seconds: `expires_in` and `exp`. Default 300, like Keycloak. */
   expiresIn: number
-  /** The format of tokens: a JWT as in Keycloak, or opaque text. */
+  /** The format of tokens: a JWT as in Keycloak, or an opaque string. */
   tokenFormat: "jwt" | "opaque"
 }
 
@@ -24,9 +24,9 @@ export interface IssuerSettings extends SignInSettings {
 export interface Issuer {
   app: Hono<{ Bindings: Exchange }>
   settings: IssuerSettings
-  /** An access token with these claims over those of a service account, signed as requested. */
+  /** Issues an access token with these claims over those of a service account, signed as requested. */
   issueToken(claims?: ClaimOverrides, options?: IssueOptions): Promise<string>
-  /** New keys; the old ones remain published only with `keepOld`. Keycloak with `dev-mem` does so at its start. */
+  /** Replaces the keys; the old ones stay published only with `keepOld`. Keycloak with `dev-mem` gets new keys at each start. */
   rotateKeys(options?: { keepOld?: boolean }): Promise<void>
   /** Invalidates every token issued so far, regardless of its `exp`. */
   revokeTokens(): void
@@ -34,7 +34,7 @@ export interface Issuer {
   accepts(token: string): Promise<boolean>
 }
 
-/** `url`: the issuer's own, `http://127.0.0.1:<port>/realms/cscs`; a function, since the port is known late. */
+/** `url` returns the issuer's own URL, `http://127.0.0.1:<port>/realms/cscs`: the port is not known until the server listens. */
 export function createIssuer(url: () => string, settings: IssuerSettings, now: () => number): Issuer {
   let keys: Promise<KeySet> | undefined
   let unknownKey: Promise<IssuerKey> | undefined
@@ -85,10 +85,10 @@ export function createIssuer(url: () => string, settings: IssuerSettings, now: (
     }
   }
 
-  const people = signIn(settings)
+  const userSignIn = signIn(settings)
   const app = new Hono<{ Bindings: Exchange }>()
-  app.use(people.cors)
-  people.addTo(app, `${REALM}/protocol/openid-connect`)
+  app.use(userSignIn.cors)
+  userSignIn.addTo(app, `${REALM}/protocol/openid-connect`)
   app.notFound((c) =>
     new URL(c.req.url).pathname.startsWith(`${REALM}/`)
       ? c.json({ error: "HTTP 404 Not Found" }, 404)
@@ -106,7 +106,7 @@ export function createIssuer(url: () => string, settings: IssuerSettings, now: (
   app.post(`${REALM}/protocol/openid-connect/token`, async (c) => {
     const form = new URLSearchParams(await c.req.text())
     if (["authorization_code", "refresh_token"].includes(form.get("grant_type") ?? "")) {
-      const tokens = await tokensOfPerson(form)
+      const tokens = await tokensOfUser(form)
       return tokens === undefined ? c.json(oauthError("invalid_grant", "Code not valid"), 400) : c.json(tokens)
     }
     const client = authenticatedClient(settings.clients, form, c.req.header("Authorization"))
@@ -133,9 +133,9 @@ export function createIssuer(url: () => string, settings: IssuerSettings, now: (
     })
   })
 
-  /** What a code or a refresh token gives, or undefined if it is not good. */
-  async function tokensOfPerson(form: URLSearchParams): Promise<object | undefined> {
-    const grant = people.redeem(form)
+  /** The token response for a code or a refresh token, or undefined if it is invalid. */
+  async function tokensOfUser(form: URLSearchParams): Promise<object | undefined> {
+    const grant = userSignIn.redeem(form)
     if (grant === undefined) return undefined
     const claims: ClaimOverrides = {
       ...userClaims(grant.client, grant.user),
@@ -149,7 +149,7 @@ export function createIssuer(url: () => string, settings: IssuerSettings, now: (
     return {
       access_token: await issueToken(claims),
       expires_in: settings.expiresIn,
-      refresh_token: people.refreshTokenFor(grant),
+      refresh_token: userSignIn.refreshTokenFor(grant),
       refresh_expires_in: 1800,
       id_token: await sign(identity as JWTPayload, (await currentKeys()).signing, {}),
       token_type: "Bearer",
@@ -171,7 +171,7 @@ export function createIssuer(url: () => string, settings: IssuerSettings, now: (
     const client = authenticatedClient(settings.clients, form, c.req.header("Authorization"))
     if (client === undefined) return c.json(oauthError("invalid_request", "Authentication failed."), 401)
     const claims = await claimsOf(form.get("token") ?? "")
-    // Keycloak describes to a client only tokens for its audience.
+    // Keycloak describes a token only to a client in its audience.
     if (claims === undefined || ![claims.aud].flat().includes(client)) return c.json({ active: false })
     const { clientId: _, ...described } = claims
     return c.json({
@@ -196,7 +196,7 @@ export function createIssuer(url: () => string, settings: IssuerSettings, now: (
     revokeTokens() {
       for (const token of issued.keys()) revoked.add(token)
       issued.clear()
-      people.revoke()
+      userSignIn.revoke()
     },
     accepts: async (token) => (await claimsOf(token)) !== undefined,
   }

@@ -8,32 +8,32 @@ import { setTimeout as wait } from "node:timers/promises"
 import type { CallRecorder, Upstream } from "./call-log.ts"
 import { type Fault, type FaultBook, type MockResponse, responseOf, withFault } from "./faults.ts"
 
-/** What a server records about a request for the surrounding listener. */
+/** What a server and its listener exchange about a request. */
 export interface Exchange {
-  /** How long a real server would take, in milliseconds; waited for if a fault has `pace: "real"`. */
+  /** How long a real server would take, in milliseconds; the listener waits if a fault has `pace: "real"`. */
   paceMs: number
   /** The origin in the client's URL, as `http://127.0.0.1:8001`. */
   origin: string
-  /** The raw request target with its query: servers limit its length. */
+  /** The raw request target, with its query string: servers limit its length. */
   target: string
 }
 
 export interface ListenerOptions {
   upstream: Upstream
-  /** 0 for any free port. */
+  /** 0 means any free port. */
   port: number
-  /** Handles a request without faults. A HEAD arrives here as GET. */
+  /** Handles a request without faults. HEAD arrives here as GET. */
   handle: (request: Request, exchange: Exchange) => Response | Promise<Response>
   calls: CallRecorder
   faults: FaultBook
-  /** The time in the header `Date` of its responses, in milliseconds since 1970. */
+  /** The time for the `Date` header of responses, in milliseconds since 1970. */
   now: () => number
 }
 
 export interface ListeningServer {
   /** `http://127.0.0.1:<port>` */
   origin: string
-  /** Closes the port and every connection, also those that hang. */
+  /** Closes the port and every connection, including those that hang. */
   close(): Promise<void>
 }
 
@@ -89,26 +89,23 @@ async function serve(options: ListenerOptions, incoming: IncomingMessage, outgoi
     }
     if (fault.hang === true) return
     const exchange: Exchange = { paceMs: 0, origin, target }
-    const made = fault.status === undefined ? await ask() : responseOf(fault.status)
-    async function ask(): Promise<MockResponse> {
-      const asked = method === "HEAD" ? "GET" : method
-      const hasBody = asked !== "GET" && body.length > 0
-      const response = await handle(
-        new Request(url, { method: asked, headers, ...(hasBody ? { body } : {}) }),
-        exchange,
-      )
+    const response = fault.status === undefined ? await respond() : responseOf(fault.status)
+    async function respond(): Promise<MockResponse> {
+      const handled = method === "HEAD" ? "GET" : method
+      const hasBody = handled !== "GET" && body.length > 0
+      const own = await handle(new Request(url, { method: handled, headers, ...(hasBody ? { body } : {}) }), exchange)
       return {
-        status: response.status,
-        headers: new Headers(response.headers),
-        body: new Uint8Array(await response.arrayBuffer()),
+        status: own.status,
+        headers: new Headers(own.headers),
+        body: new Uint8Array(await own.arrayBuffer()),
       }
     }
     if (fault.pace === "real" && exchange.paceMs > 0) {
       await wait(exchange.paceMs, undefined, { signal: gone.signal })
     }
-    // Before the fault's rewriting, which may change or remove the time.
-    made.headers.set("Date", new Date(options.now()).toUTCString())
-    const changed = withFault(made, fault)
+    // Set before the fault applies, which may change or remove it.
+    response.headers.set("Date", new Date(options.now()).toUTCString())
+    const changed = withFault(response, fault)
     call.status = changed.status
     call.bytes = await send(outgoing, method === "HEAD", changed, fault)
   } catch (error) {

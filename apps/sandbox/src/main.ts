@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * The sandbox as a process: prints one line of JSON with addresses and credentials once all three servers listen, and
+ * Runs the sandbox as a process: prints one line of JSON with addresses and credentials once all three servers listen, and
  * runs until SIGTERM or SIGINT.
  */
 import { parseArgs } from "node:util"
@@ -10,13 +10,13 @@ import { startSandbox } from "./start-sandbox.ts"
 const USAGE = `Usage: node apps/sandbox/src/main.ts [options]
   --resources N          minimum number of resources (default 60)
   --seed S               seed of the generated resources (default 1)
-  --waldur-port P        port on 127.0.0.1 (default: a free one)
-  --hpc-user-api-port P
-  --issuer-port P
+  --waldur-port P        port on 127.0.0.1 (default: any free port)
+  --hpc-user-api-port P  the same
+  --issuer-port P        the same
   --dialect 8.x|7.0.7    Waldur version to imitate (default 8.x)
   --latency-ms N         delay of every response of every server
   --worker-delay-ms N    delay between an order's approval and its resource's change
-  --pace real            Waldur's resource list takes as long per row as a real one
+  --pace real            make Waldur's lists as slow per row as a real Waldur
 `
 
 try {

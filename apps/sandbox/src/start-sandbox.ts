@@ -25,26 +25,26 @@ export interface SandboxOptions {
   dialect?: Dialect
   /** The issuer's clock, in milliseconds since 1970, to let tokens expire without waiting. Default `Date.now`. */
   now?: () => number
-  /** Default true; see `WaldurControl`. */
+  /** See `WaldurControl`. Default true. */
   worldChangesByHand?: boolean
-  /** False keeps no calls, only the counts, for a process that runs for days. Default true. */
+  /** False keeps only the counts, for a process that runs for days. Default true. */
   logCalls?: boolean
 }
 
 export interface SandboxWaldur extends WaldurControl {
   /** `http://127.0.0.1:<port>/api/` */
   url: string
-  /** The token of a reader of the provider: the least that a storage proxy needs. It cannot act on orders. */
+  /** The token of a reader of the provider: all that a storage proxy needs. It cannot act on orders. */
   token: string
   /** The token of a manager of the provider, which can act on orders and resources. */
   actingToken: string
-  /** A token for each kind of user, and some more. */
+  /** All tokens, including one for each kind of user. */
   tokens: typeof TOKENS
-  /** A manager with access to capstor only. */
+  /** Belongs to a manager with access to capstor only. */
   partialToken: string
-  /** Sees no offering: 200, `[]` and count 0 everywhere. */
+  /** Belongs to a user that sees no offering: 200, `[]` and count 0 everywhere. */
   blindToken: string
-  /** Gets 401 "Token has expired.". */
+  /** Rejected with 401 "Token has expired.". */
   expiredToken: string
 }
 
@@ -55,7 +55,7 @@ export interface SandboxHpcUserApi {
   clientSecret: string
   tokenUrl: string
   scope: string
-  /** Rejects every token issued so far with 401; new ones are valid. */
+  /** Revokes every token issued so far, which then gets a 401; new ones are valid. */
   revokeTokens(): void
 }
 
@@ -69,17 +69,17 @@ export interface SandboxIssuer {
   tokenUrl: string
   introspectionUrl: string
   jwksUrl: string
-  /** The client of a protected API: the audience of tokens, and the one that may introspect them. */
+  /** The client of a protected API: the audience of tokens, which may introspect them. */
   audience: { clientId: string; clientSecret: string }
   /** A client that calls that API. */
   integrator: { clientId: string; clientSecret: string }
   settings: IssuerSettings
   /**
-   * An access token of the integrator's service account with these claims over its own (`undefined` removes one),
+   * Issues an access token of the integrator's service account with these claims over its own (`undefined` removes one),
    * signed as requested; valid by default.
    */
   issueToken(claims?: ClaimOverrides, options?: IssueOptions): Promise<string>
-  /** New keys under new kids; earlier tokens become invalid, unless `keepOld`. */
+  /** Replaces the keys and kids; earlier tokens become invalid unless `keepOld` is set. */
   rotateKeys(options?: { keepOld?: boolean }): Promise<void>
   /** Makes every token issued so far inactive. */
   revokeTokens(): void
@@ -93,7 +93,7 @@ export interface Sandbox {
   issuer: SandboxIssuer
   faults: Faults
   calls: CallLog
-  /** Closes the ports and all connections, also those that hang. */
+  /** Closes the ports and all connections, including those that hang. */
   close(): Promise<void>
 }
 

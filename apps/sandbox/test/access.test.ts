@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { type Sandbox, startSandbox } from "../src/index.ts"
-import { got } from "./waldur-client.ts"
+import { readResponse } from "./waldur-client.ts"
 
 let sandbox: Sandbox
 beforeAll(async () => {
@@ -9,20 +9,20 @@ beforeAll(async () => {
 afterAll(() => sandbox.close())
 
 const as = async (authorization: string | undefined, path = "marketplace-resources/") =>
-  got(
+  readResponse(
     await fetch(new URL(path, sandbox.waldur.url), {
       headers: authorization === undefined ? {} : { Authorization: authorization },
     }),
   )
 
-test("a request without a token gets a 401 that requires one", async () => {
-  const answer = await as(undefined)
-  expect(answer.status).toBe(401)
-  expect(answer.headers.get("WWW-Authenticate")).toBe("Token")
-  expect(answer.json).toEqual({ detail: "Authentication credentials were not provided." })
+test("a request to the mock Waldur without a token returns a 401 that demands one", async () => {
+  const response = await as(undefined)
+  expect(response.status).toBe(401)
+  expect(response.headers.get("WWW-Authenticate")).toBe("Token")
+  expect(response.json).toEqual({ detail: "Authentication credentials were not provided." })
 })
 
-test("a wrong token and an expired one get different 401s", async () => {
+test("a wrong Waldur token and an expired one return different 401s", async () => {
   expect((await as(`Token ${"0".repeat(40)}`)).json).toEqual({ detail: "Invalid token." })
   const expired = await as(`Token ${sandbox.waldur.expiredToken}`)
   expect(expired.status).toBe(401)
@@ -30,12 +30,12 @@ test("a wrong token and an expired one get different 401s", async () => {
 })
 
 test.each(["marketplace-resources/", "marketplace-provider-offerings/", "marketplace-orders/"])(
-  "%s is empty, not forbidden, without a role",
+  "%s is empty, not forbidden, for a user without a role",
   async (path) => {
-    const answer = await as(`Token ${sandbox.waldur.blindToken}`, path)
-    expect(answer.status).toBe(200)
-    expect(answer.json).toEqual([])
-    expect(answer.headers.get("X-Result-Count")).toBe("0")
+    const response = await as(`Token ${sandbox.waldur.blindToken}`, path)
+    expect(response.status).toBe(200)
+    expect(response.json).toEqual([])
+    expect(response.headers.get("X-Result-Count")).toBe("0")
   },
 )
 
@@ -50,21 +50,21 @@ test("a role in one offering shows only its resources and orders", async () => {
   expect((await as(token, `marketplace-provider-offerings/${vast}/customers/`)).status).toBe(404)
 })
 
-test("the consumer's and the provider's list are equal for staff", async () => {
+test("staff sees the same resources in the consumer's list and the provider's", async () => {
   const all = await as(`Token ${sandbox.waldur.tokens.staff}`, "marketplace-resources/?page_size=300")
   const asProvider = await as(`Token ${sandbox.waldur.tokens.staff}`, "marketplace-provider-resources/?page_size=300")
   expect(asProvider.json).toEqual(all.json)
 })
 
-describe("each kind of user", () => {
+describe("each kind of Waldur user", () => {
   const total = () => sandbox.world.resources.length
   const ofProvider = () => total() - ofPartner()
   const ofPartner = () => sandbox.world.resources.filter((row) => row.offering_uuid === partners()).length
   const partners = () => sandbox.world.offerings.find(({ name }) => name === "IOPSStor (partners)")?.uuid
   const ofConsumer = () => sandbox.world.resources.filter((row) => row.customer_slug === "ethz").length
   const none = () => 0
-  // Consumer's list, provider's list, offerings, customers of one, version, an order's action (409: allowed, but not
-  // now).
+  // Resources in the consumer's list and the provider's, offerings; status of an offering's customers, of the version, and of
+  // an action (409: permitted, but not in this state).
   test.each([
     ["staff", total, total, 5, 200, 200, 409],
     ["support", total, total, 5, 403, 200, 403],
@@ -76,7 +76,7 @@ describe("each kind of user", () => {
     ["consumer", ofConsumer, none, 0, 404, 403, 403],
     ["blind", none, none, 0, 404, 403, 404],
   ] as const)(
-    "has the rights measured on a real Waldur: %s",
+    "has the rights measured on a real Waldur (%s)",
     async (kind, consumes, provides, offers, customers, version, acts) => {
       const token = `Token ${sandbox.waldur.tokens[kind]}`
       const count = async (path: string) => Number((await as(token, path)).headers.get("X-Result-Count"))
@@ -89,11 +89,11 @@ describe("each kind of user", () => {
       const row = sandbox.world.resources.find(
         (one) => one.customer_slug === "ethz" && one.offering_slug === "capstor" && one.state === "OK",
       )
-      const answer = await fetch(
+      const response = await fetch(
         new URL(`marketplace-provider-resources/${row?.uuid}/set_state_ok/`, sandbox.waldur.url),
         { method: "POST", headers: { Authorization: token } },
       )
-      expect(answer.status).toBe(acts)
+      expect(response.status).toBe(acts)
       const order = row?.creation_order as { uuid: string }
       const done = new URL(`marketplace-orders/${order.uuid}/set_state_executing/`, sandbox.waldur.url)
       expect((await fetch(done, { method: "POST", headers: { Authorization: token } })).status).toBe(acts)

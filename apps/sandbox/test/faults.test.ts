@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest"
 import { type Sandbox, startSandbox } from "../src/index.ts"
-import { ask } from "./waldur-client.ts"
+import { request } from "./waldur-client.ts"
 
 let sandbox: Sandbox
 beforeAll(async () => {
@@ -13,9 +13,9 @@ afterEach(() => {
 })
 
 const PATH = "/api/version/"
-const version = (init?: RequestInit) => ask(sandbox, "version/", init)
+const version = (init?: RequestInit) => request(sandbox, "version/", init)
 
-test("a status applies to the given number of requests, with its headers", async () => {
+test("a fault with a status applies to the given number of requests, with its headers", async () => {
   const fault = sandbox.faults.set("waldur", { status: 429, headers: { "Retry-After": "7" }, times: 2 })
   const first = await version()
   expect(first.status).toBe(429)
@@ -31,20 +31,20 @@ test("a fault applies only to its path, method and upstream", async () => {
   sandbox.faults.set("waldur", { method: "POST", status: 500 })
   sandbox.faults.set("issuer", { status: 500 })
   expect((await version()).status).toBe(200)
-  expect((await ask(sandbox, "marketplace-orders/")).status).toBe(500)
+  expect((await request(sandbox, "marketplace-orders/")).status).toBe(500)
   expect((await version({ method: "POST" })).status).toBe(500)
   expect((await fetch(sandbox.issuer.jwksUrl)).status).toBe(500)
   sandbox.faults.clear("waldur")
-  expect((await ask(sandbox, "marketplace-orders/")).status).toBe(200)
+  expect((await request(sandbox, "marketplace-orders/")).status).toBe(200)
   expect((await fetch(sandbox.issuer.jwksUrl)).status).toBe(500)
 })
 
-test("a body can be HTML, empty, truncated, garbage or a given value", async () => {
+test("a fault's body can be HTML, empty, truncated, garbage or a given value", async () => {
   const bodyOf = async (body: "html" | "empty" | "truncated" | "garbage" | { json: number[] }) => {
     const fault = sandbox.faults.set("waldur", { path: PATH, body })
-    const answer = await version()
+    const response = await version()
     fault.clear()
-    return answer
+    return response
   }
   expect((await bodyOf("html")).text).toMatch(/^<html>/)
   expect((await bodyOf("empty")).text).toBe("")
@@ -53,7 +53,7 @@ test("a body can be HTML, empty, truncated, garbage or a given value", async () 
   expect((await bodyOf({ json: [1, 2] })).json).toEqual([1, 2])
 })
 
-test("reset and truncate break the connection", async () => {
+test("the faults reset and truncate break the connection", async () => {
   sandbox.faults.set("waldur", { reset: true, times: 1 })
   await expect(version()).rejects.toMatchObject({ cause: { code: "ECONNRESET" } })
   sandbox.faults.set("waldur", { truncate: true, times: 1 })
@@ -61,12 +61,12 @@ test("reset and truncate break the connection", async () => {
   expect((await version()).status).toBe(200)
 })
 
-test("hang never responds, or stops in the middle", async () => {
+test("the fault hang sends no response, or stops in the middle of one", async () => {
   sandbox.faults.set("waldur", { hang: true, times: 1 })
   await expect(version({ signal: AbortSignal.timeout(60) })).rejects.toMatchObject({ name: "TimeoutError" })
   sandbox.faults.set("waldur", { hang: "mid-body", times: 1 })
   const headers = { Authorization: `Token ${sandbox.waldur.tokens.staff}` }
-  // The headers may take time on a busy machine; after that it is silent.
+  // The headers may take time on a busy machine; nothing follows them.
   const patience = new AbortController()
   const response = await fetch(`${sandbox.waldur.url}version/`, { headers, signal: patience.signal })
   expect(response.status).toBe(200)
@@ -74,37 +74,37 @@ test("hang never responds, or stops in the middle", async () => {
   await expect(response.text()).rejects.toMatchObject({ name: "AbortError" })
 })
 
-test("an oversize response is valid but large", async () => {
+test("the fault oversize sends a valid but huge response", async () => {
   sandbox.faults.set("waldur", { oversizeBytes: 3_000_000 })
-  const answer = await version()
-  expect(answer.text.length).toBeGreaterThan(3_000_000)
-  expect(answer.json).toEqual({ version: "8.1.3" })
-  expect(answer.headers.get("Content-Length")).toBeNull()
+  const response = await version()
+  expect(response.text.length).toBeGreaterThan(3_000_000)
+  expect(response.json).toEqual({ version: "8.1.3" })
+  expect(response.headers.get("Content-Length")).toBeNull()
 })
 
-test("latency delays a response", async () => {
+test("the fault latency delays a response", async () => {
   sandbox.faults.set("waldur", { latencyMs: 60 })
   const start = performance.now()
   await version()
   expect(performance.now() - start).toBeGreaterThanOrEqual(58)
 })
 
-test("delayed requests wait in parallel", async () => {
+test("requests that a fault delays wait in parallel", async () => {
   const { promise, resolve } = Promise.withResolvers<void>()
   sandbox.faults.set("waldur", { until: promise })
   const responses = Promise.all(Array.from({ length: 10 }, () => version()))
-  // Not a race with the delay: it ends only after all ten have arrived.
+  // No race with the delay, which ends only after all ten have arrived.
   await vi.waitUntil(() => sandbox.calls.of("waldur").length === 10, { timeout: 30_000 })
   resolve()
   await responses
   expect(sandbox.calls.maxConcurrency("waldur")).toBe(10)
 })
 
-test("the real pace is per row and by the fields", async () => {
+test("the real pace depends on the number of rows and the requested fields", async () => {
   sandbox.faults.set("waldur", { pace: "real" })
   const time = async (query: string): Promise<number> => {
     const start = performance.now()
-    await ask(sandbox, `marketplace-resources/?${query}`)
+    await request(sandbox, `marketplace-resources/?${query}`)
     return performance.now() - start
   }
   const [all, withOrder, trimmed] = await Promise.all([
@@ -117,19 +117,19 @@ test("the real pace is per row and by the fields", async () => {
   expect(trimmed).toBeGreaterThanOrEqual(28)
 })
 
-test("a response can be rewritten freely", async () => {
+test("a fault can rewrite a response freely", async () => {
   sandbox.faults.set("waldur", {
-    rewrite: (answer) => {
-      answer.headers.set("X-Result-Count", "1000000")
-      return answer
+    rewrite: (response) => {
+      response.headers.set("X-Result-Count", "1000000")
+      return response
     },
   })
-  expect((await ask(sandbox, "marketplace-resources/")).headers.get("X-Result-Count")).toBe("1000000")
+  expect((await request(sandbox, "marketplace-resources/")).headers.get("X-Result-Count")).toBe("1000000")
 })
 
-test("calls are logged with request and response", async () => {
-  await ask(sandbox, "marketplace-resources/?state=OK&state=Erred")
-  await ask(sandbox, "nowhere/", { method: "POST", body: "{}" })
+test("the call log contains requests and responses", async () => {
+  await request(sandbox, "marketplace-resources/?state=OK&state=Erred")
+  await request(sandbox, "nowhere/", { method: "POST", body: "{}" })
   const [first, second] = sandbox.calls.of("waldur")
   expect(first).toMatchObject({ upstream: "waldur", method: "GET", path: "/api/marketplace-resources/", status: 200 })
   expect(first?.query.getAll("state")).toEqual(["OK", "Erred"])
@@ -141,29 +141,29 @@ test("calls are logged with request and response", async () => {
   expect(sandbox.calls.all).toEqual([])
 })
 
-test("consecutive requests never count as concurrent", async () => {
+test("the call log never counts consecutive requests as concurrent", async () => {
   for (let i = 0; i < 20; i++) await version()
   expect(sandbox.calls.maxConcurrency("waldur")).toBe(1)
 })
 
-test("closing ends requests that hang", async () => {
+test("closing the sandbox ends hanging requests", async () => {
   const own = await startSandbox()
   own.faults.set("waldur", { hang: true })
-  const pending = ask(own, "version/").catch((error: Error) => error.message)
+  const pending = request(own, "version/").catch((error: Error) => error.message)
   while (own.calls.inFlight("waldur") === 0) await new Promise((resolve) => setImmediate(resolve))
   await own.close()
   expect(await pending).toBe("fetch failed")
 })
 
-test("a fault may remove or change the response's Date", async () => {
+test("a fault can remove or change the Date of a response", async () => {
   sandbox.faults.set("waldur", {
     times: 1,
-    rewrite: (answer) => {
-      answer.headers.delete("Date")
-      return answer
+    rewrite: (response) => {
+      response.headers.delete("Date")
+      return response
     },
   })
-  expect((await ask(sandbox, "version/")).headers.get("Date")).toBeNull()
+  expect((await request(sandbox, "version/")).headers.get("Date")).toBeNull()
   sandbox.faults.set("waldur", { times: 1, headers: { Date: "soon" } })
-  expect((await ask(sandbox, "version/")).headers.get("Date")).toBe("soon")
+  expect((await request(sandbox, "version/")).headers.get("Date")).toBe("soon")
 })

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest"
 import { type Sandbox, startSandbox } from "../src/index.ts"
-import { type Got, got } from "./waldur-client.ts"
+import { type ReadResponse, readResponse } from "./waldur-client.ts"
 
 let sandbox: Sandbox
 let time = Date.UTC(2026, 10, 23)
@@ -17,16 +17,18 @@ async function token(): Promise<string> {
     client_secret: clientSecret,
     scope,
   })
-  return (await got(await fetch(tokenUrl, { method: "POST", body }))).json.access_token
+  return (await readResponse(await fetch(tokenUrl, { method: "POST", body }))).json.access_token
 }
 
-async function projects(names: string[], authorization: string | undefined): Promise<Got> {
+async function projects(names: string[], authorization: string | undefined): Promise<ReadResponse> {
   const url = new URL("api/v1/export/waldur/projects", sandbox.hpcUserApi.url)
   for (const name of names) url.searchParams.append("projects", name)
-  return got(await fetch(url, { headers: authorization === undefined ? {} : { Authorization: authorization } }))
+  return readResponse(
+    await fetch(url, { headers: authorization === undefined ? {} : { Authorization: authorization } }),
+  )
 }
 
-test("known projects are returned, unknown ones omitted", async () => {
+test("the mock HPC User API returns known projects and omits unknown ones", async () => {
   const { json } = await projects(["climphys", "neutrons", "mat-nano"], `Bearer ${await token()}`)
   expect(json).toEqual({
     projects: [
@@ -36,7 +38,7 @@ test("known projects are returned, unknown ones omitted", async () => {
   })
 })
 
-test("odd entries are sent unchanged", async () => {
+test("the mock HPC User API sends odd entries unchanged", async () => {
   const { json } = await projects(
     ["mesons", "baryons", "bosons", "fermions", "Hybrid-Pixel"],
     `Bearer ${await token()}`,
@@ -50,7 +52,7 @@ test("odd entries are sent unchanged", async () => {
   ])
 })
 
-test("a request without a token, with a foreign or a revoked one is a 401", async () => {
+test("the mock HPC User API returns 401 without a token, or for a foreign or revoked one", async () => {
   expect((await projects([], undefined)).status).toBe(401)
   expect((await projects([], "Bearer abc")).status).toBe(401)
   const foreign = await sandbox.issuer.issueToken({}, { key: "unknown" })
@@ -62,7 +64,7 @@ test("a request without a token, with a foreign or a revoked one is a 401", asyn
   expect((await projects([], `Bearer ${await token()}`)).status).toBe(200)
 })
 
-test.each(["jwt", "opaque"] as const)("a token in the form %s expires", async (format) => {
+test.each(["jwt", "opaque"] as const)("the mock HPC User API refuses an expired %s token", async (format) => {
   sandbox.issuer.settings.tokenFormat = format
   sandbox.issuer.settings.expiresIn = 60
   const mine = await token()
@@ -71,7 +73,7 @@ test.each(["jwt", "opaque"] as const)("a token in the form %s expires", async (f
   expect((await projects([], `Bearer ${mine}`)).status).toBe(401)
 })
 
-test("a request line above 4,096 bytes is refused", async () => {
+test("the mock HPC User API refuses a request target above 4,096 bytes", async () => {
   const bearer = `Bearer ${await token()}`
   const path = "/api/v1/export/waldur/projects"
   const fit = "p".repeat(4096 - `${path}?projects=`.length)

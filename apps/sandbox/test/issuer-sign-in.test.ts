@@ -39,8 +39,8 @@ const redeem = (code: string, code_verifier = verifier) =>
   token({ grant_type: "authorization_code", code, redirect_uri: page, code_verifier })
 const codeIn = (response: Response) => new URL(response.headers.get("Location") ?? "").searchParams.get("code") ?? ""
 
-describe("the issuer's sign-in", () => {
-  it("asks for a user, and returns to the client with a code that gives tokens once", async () => {
+describe("the mock issuer's sign-in", () => {
+  it("asks for a user, and redirects to the client with a code that is valid once", async () => {
     expect(await (await authorize()).text()).toContain('name="username"')
     const code = codeIn(await authorize({}, asOperator))
     const response = await redeem(code)
@@ -53,14 +53,14 @@ describe("the issuer's sign-in", () => {
     expect(renewed.status).toBe(200)
   })
 
-  it("refuses another verifier, an address that is not registered, and a request without PKCE", async () => {
+  it("refuses a wrong verifier, an unregistered redirect URI, and a request without PKCE", async () => {
     expect((await redeem(codeIn(await authorize({}, asOperator)), "b".repeat(43))).status).toBe(400)
     expect((await authorize({ redirect_uri: "http://127.0.0.1:2/" }, asOperator)).status).toBe(400)
     const plain = await authorize({ code_challenge_method: "plain" }, asOperator)
     expect(plain.headers.get("Location")).toContain("error=invalid_request")
   })
 
-  it("ends with a logout: refresh tokens are refused", async () => {
+  it("refuses refresh tokens after a logout", async () => {
     const signedIn = await authorize({}, asOperator)
     const cookie = (signedIn.headers.get("Set-Cookie") ?? "").split(";")[0] ?? ""
     const tokens = (await (await redeem(codeIn(signedIn))).json()) as Record<string, string>

@@ -1,7 +1,7 @@
 import { createLocalJWKSet, createRemoteJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from "jose"
 import { afterEach, beforeEach, expect, test } from "vitest"
 import { type Sandbox, startSandbox } from "../src/index.ts"
-import { type Got, got } from "./waldur-client.ts"
+import { type ReadResponse, readResponse } from "./waldur-client.ts"
 
 let sandbox: Sandbox
 beforeEach(async () => {
@@ -9,8 +9,12 @@ beforeEach(async () => {
 })
 afterEach(() => sandbox.close())
 
-async function form(url: string, fields: Record<string, string>, headers: Record<string, string> = {}): Promise<Got> {
-  return got(await fetch(url, { method: "POST", body: new URLSearchParams(fields), headers }))
+async function form(
+  url: string,
+  fields: Record<string, string>,
+  headers: Record<string, string> = {},
+): Promise<ReadResponse> {
+  return readResponse(await fetch(url, { method: "POST", body: new URLSearchParams(fields), headers }))
 }
 
 const credentials = (of: { clientId: string; clientSecret: string }) => ({
@@ -20,12 +24,12 @@ const credentials = (of: { clientId: string; clientSecret: string }) => ({
 const introspect = (token: string, as = sandbox.issuer.audience) =>
   form(sandbox.issuer.introspectionUrl, { token, ...credentials(as) })
 const verify = async (token: string) => {
-  const keys = createLocalJWKSet((await got(await fetch(sandbox.issuer.jwksUrl))).json)
+  const keys = createLocalJWKSet((await readResponse(await fetch(sandbox.issuer.jwksUrl))).json)
   return jwtVerify(token, keys, { issuer: sandbox.issuer.url, audience: "storage-proxy", algorithms: ["RS256"] })
 }
 
-test("discovery names the endpoints that exist", async () => {
-  const { json } = await got(await fetch(sandbox.issuer.discoveryUrl))
+test("the mock issuer's discovery names the existing endpoints", async () => {
+  const { json } = await readResponse(await fetch(sandbox.issuer.discoveryUrl))
   expect(json).toMatchObject({
     issuer: sandbox.issuer.url,
     token_endpoint: sandbox.issuer.tokenUrl,
@@ -33,19 +37,19 @@ test("discovery names the endpoints that exist", async () => {
     introspection_endpoint: sandbox.issuer.introspectionUrl,
   })
   const other = sandbox.issuer.discoveryUrl.replace("/realms/cscs/", "/realms/other/")
-  expect(await got(await fetch(other))).toMatchObject({ status: 404, json: { error: "Realm does not exist" } })
+  expect(await readResponse(await fetch(other))).toMatchObject({ status: 404, json: { error: "Realm does not exist" } })
 })
 
-test("client credentials in the form give a token in Keycloak's format", async () => {
+test("client credentials in the form yield a token in Keycloak's format", async () => {
   sandbox.issuer.settings.expiresIn = 120
-  const answer = await form(sandbox.issuer.tokenUrl, {
+  const response = await form(sandbox.issuer.tokenUrl, {
     grant_type: "client_credentials",
     scope: "openid",
     ...credentials(sandbox.issuer.integrator),
   })
-  expect(answer.status).toBe(200)
-  expect(answer.json).toMatchObject({ token_type: "Bearer", expires_in: 120 })
-  const { payload, protectedHeader } = await verify(answer.json.access_token)
+  expect(response.status).toBe(200)
+  expect(response.json).toMatchObject({ token_type: "Bearer", expires_in: 120 })
+  const { payload, protectedHeader } = await verify(response.json.access_token)
   expect(protectedHeader).toMatchObject({ alg: "RS256", typ: "JWT" })
   expect(payload).toMatchObject({
     typ: "Bearer",
@@ -59,33 +63,33 @@ test("client credentials in the form give a token in Keycloak's format", async (
   expect((payload.exp ?? 0) - (payload.iat ?? 0)).toBe(120)
 })
 
-test("Basic credentials are accepted, wrong ones are a 401", async () => {
+test("the token endpoint accepts Basic credentials, and returns 401 for wrong ones", async () => {
   const { clientId, clientSecret } = sandbox.issuer.integrator
   const basic = (secret: string) => ({ Authorization: `Basic ${btoa(`${clientId}:${secret}`)}` })
   const grant = { grant_type: "client_credentials" }
   expect((await form(sandbox.issuer.tokenUrl, grant, basic(clientSecret))).status).toBe(200)
-  for (const answer of [
+  for (const response of [
     await form(sandbox.issuer.tokenUrl, grant, basic("wrong")),
     await form(sandbox.issuer.tokenUrl, { ...grant, client_id: clientId, client_secret: "wrong" }),
     await form(sandbox.issuer.tokenUrl, { ...grant, client_id: "unknown", client_secret: "" }),
   ]) {
-    expect(answer.status).toBe(401)
-    expect(answer.json.error).toBe("invalid_client")
+    expect(response.status).toBe(401)
+    expect(response.json.error).toBe("invalid_client")
   }
 })
 
-test("other grants, no grant and unknown scopes are 400s", async () => {
-  const ask = async (fields: Record<string, string>) => {
-    const answer = await form(sandbox.issuer.tokenUrl, { ...fields, ...credentials(sandbox.issuer.integrator) })
-    return [answer.status, answer.json.error]
+test("the token endpoint returns 400 for other grants, no grant and unknown scopes", async () => {
+  const request = async (fields: Record<string, string>) => {
+    const response = await form(sandbox.issuer.tokenUrl, { ...fields, ...credentials(sandbox.issuer.integrator) })
+    return [response.status, response.json.error]
   }
-  expect(await ask({ grant_type: "password" })).toEqual([400, "unsupported_grant_type"])
-  expect(await ask({})).toEqual([400, "invalid_request"])
-  expect(await ask({ grant_type: "client_credentials", scope: "everything" })).toEqual([400, "invalid_scope"])
+  expect(await request({ grant_type: "password" })).toEqual([400, "unsupported_grant_type"])
+  expect(await request({})).toEqual([400, "invalid_request"])
+  expect(await request({ grant_type: "client_credentials", scope: "everything" })).toEqual([400, "invalid_scope"])
 })
 
-test("the JWKS contains a key for signatures and another one", async () => {
-  const { json } = await got(await fetch(sandbox.issuer.jwksUrl))
+test("the JWKS contains a signing key and an encryption key", async () => {
+  const { json } = await readResponse(await fetch(sandbox.issuer.jwksUrl))
   const uses = json.keys.map((key: { use: string; alg: string; kty: string }) => [key.use, key.alg, key.kty])
   expect(uses.sort()).toEqual([
     ["enc", "RSA-OAEP", "RSA"],
@@ -94,7 +98,7 @@ test("the JWKS contains a key for signatures and another one", async () => {
   expect(JSON.stringify(json)).not.toContain('"d":')
 })
 
-test("claims can be set, replaced and removed", async () => {
+test("issueToken sets, replaces and removes claims", async () => {
   const token = await sandbox.issuer.issueToken({ aud: "account", azp: undefined, extra: 7 }, { expiresIn: -10 })
   const claims = decodeJwt(token)
   expect(claims).toMatchObject({ aud: "account", extra: 7 })
@@ -102,7 +106,7 @@ test("claims can be set, replaced and removed", async () => {
   expect(claims.exp).toBeLessThan(Date.now() / 1000)
 })
 
-test("tokens can be signed in every wrong way", async () => {
+test("issueToken can sign tokens in every wrong way", async () => {
   const { issueToken } = sandbox.issuer
   await expect(verify(await issueToken())).resolves.toBeDefined()
   const none = await issueToken({}, { alg: "none" })
@@ -124,7 +128,7 @@ test("tokens can be signed in every wrong way", async () => {
   }
 })
 
-test("rotated keys invalidate old tokens, unless the old ones remain published", async () => {
+test("rotating keys invalidates old tokens, unless the old keys stay published", async () => {
   const before = await sandbox.issuer.issueToken()
   const remote = createRemoteJWKSet(new URL(sandbox.issuer.jwksUrl))
   await jwtVerify(before, remote)
@@ -135,7 +139,7 @@ test("rotated keys invalidate old tokens, unless the old ones remain published",
   await verify(await sandbox.issuer.issueToken())
 })
 
-test("introspection describes a good token to its audience", async () => {
+test("introspection describes a valid token to its audience", async () => {
   const { status, json } = await introspect(await sandbox.issuer.issueToken())
   expect(status).toBe(200)
   expect(json).toMatchObject({
@@ -147,7 +151,7 @@ test("introspection describes a good token to its audience", async () => {
   expect(json).not.toHaveProperty("clientId")
 })
 
-test("introspection is inactive for other audiences, garbage, expired and revoked tokens", async () => {
+test("introspection returns inactive to other audiences, and for garbage, expired and revoked tokens", async () => {
   const inactive = { active: false }
   const token = await sandbox.issuer.issueToken()
   expect((await introspect(token, sandbox.issuer.integrator)).json).toEqual(inactive)
@@ -159,7 +163,7 @@ test("introspection is inactive for other audiences, garbage, expired and revoke
   expect((await introspect(token)).json).toEqual(inactive)
 })
 
-test("introspection with a wrong secret is a 401", async () => {
-  const answer = await introspect("garbage", { clientId: "storage-proxy", clientSecret: "wrong" })
-  expect(answer.status).toBe(401)
+test("introspection with a wrong secret returns 401", async () => {
+  const response = await introspect("garbage", { clientId: "storage-proxy", clientSecret: "wrong" })
+  expect(response.status).toBe(401)
 })

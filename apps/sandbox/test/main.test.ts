@@ -11,7 +11,7 @@ function start(...args: string[]): ChildProcess {
 }
 
 test.each(["SIGTERM", "SIGINT"] as const)(
-  "the process prints one line of JSON and ends cleanly on %s",
+  "the sandbox's process prints one line of JSON and exits cleanly on %s",
   async (signal) => {
     const child = start("--resources", "400", "--latency-ms", "1")
     const lines: string[] = []
@@ -21,8 +21,8 @@ test.each(["SIGTERM", "SIGINT"] as const)(
     const { resources, waldur, hpcUserApi, issuer } = JSON.parse(String(lines[0]))
     expect(resources).toBe(400)
     const headers = { Authorization: `Token ${waldur.tokens.staff}` }
-    const answer = await fetch(`${waldur.url}marketplace-provider-resources/?field=uuid`, { headers })
-    expect(answer.headers.get("X-Result-Count")).toBe("400")
+    const response = await fetch(`${waldur.url}marketplace-provider-resources/?field=uuid`, { headers })
+    expect(response.headers.get("X-Result-Count")).toBe("400")
     expect(hpcUserApi.tokenUrl).toBe(issuer.tokenUrl)
     expect((await fetch(issuer.jwksUrl)).status).toBe(200)
     child.kill(signal)
@@ -37,7 +37,7 @@ test.each([
   ["--pace", "slow"],
   ["--dialect", "9"],
   ["--colour", "blue"],
-])("%s %s is refused with a plain sentence", async (...args) => {
+])("the sandbox's process rejects %s %s with a one-line error", async (...args) => {
   const child = start(...args)
   let errors = ""
   child.stderr?.on("data", (chunk) => {

@@ -6,25 +6,28 @@ const copyOf = (world: World) => new Map(world.resources.map((row) => [row.uuid,
 
 const orderAlone = ["order-appears", "order-moves", "order-ends-unseen"]
 
-test.each(ALL_MUTATIONS)("%s moves modified of what it changes, unless it affects only an order", (what) => {
-  const world = buildWorld({ resources: 60, edgeCases: false })
-  let changed = 0
-  for (const seed of seeds) {
-    const before = copyOf(world)
-    const { now } = world
-    mutate(world, what, seed)
-    expect(world.now > now).toBe(true)
-    for (const row of world.resources) {
-      const was = before.get(row.uuid)
-      if (JSON.stringify(was) === JSON.stringify(row)) continue
-      changed++
-      if (orderAlone.includes(what)) expect({ ...row, order_in_progress: was?.order_in_progress }).toEqual(was)
-      else expect(row.modified).toBe(now)
+test.each(ALL_MUTATIONS)(
+  "the mutation %s updates modified of the resources it changes, unless it affects only an order",
+  (what) => {
+    const world = buildWorld({ resources: 60, edgeCases: false })
+    let changed = 0
+    for (const seed of seeds) {
+      const before = copyOf(world)
+      const { now } = world
+      mutate(world, what, seed)
+      expect(world.now > now).toBe(true)
+      for (const row of world.resources) {
+        const was = before.get(row.uuid)
+        if (JSON.stringify(was) === JSON.stringify(row)) continue
+        changed++
+        if (orderAlone.includes(what)) expect({ ...row, order_in_progress: was?.order_in_progress }).toEqual(was)
+        else expect(row.modified).toBe(now)
+      }
+      if (world.resources.length < before.size) changed++
     }
-    if (world.resources.length < before.size) changed++
-  }
-  expect(changed > 0).toBe(what !== "an-hour-passes")
-})
+    expect(changed > 0).toBe(what !== "an-hour-passes")
+  },
+)
 
 test("mutations depend only on the seed and the world", () => {
   const [one, other] = [buildWorld(), buildWorld()]
@@ -34,13 +37,13 @@ test("mutations depend only on the seed and the world", () => {
   expect(other.now).toBe(one.now)
 })
 
-test("a world without resources is not changed by a mutation", () => {
+test("mutations do nothing in a world without resources", () => {
   const world = buildWorld({ resources: 0, edgeCases: false })
   for (const what of ALL_MUTATIONS) mutate(world, what, 1)
   expect(world.resources).toEqual([])
 })
 
-test("a manual change of a resource moves its modified and the world's time", () => {
+test("changeResource updates modified and the world's time", () => {
   const world = buildWorld({ resources: 1, edgeCases: false })
   const { now } = world
   const row = world.resources[0] ?? {}

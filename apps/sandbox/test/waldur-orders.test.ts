@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, onTestFinished, test, vi } from "vitest"
 import { cancelOrder, placeOrder, type Sandbox, startSandbox, worldOf } from "../src/index.ts"
 import { asObject } from "../src/json.ts"
 import { waldurWorker } from "../src/waldur/worker.ts"
-import { ask, post, uuidOfCase } from "./waldur-client.ts"
+import { post, request, uuidOfCase } from "./waldur-client.ts"
 
 let sandbox: Sandbox
 beforeEach(async () => {
@@ -18,17 +18,17 @@ const orderPath = (label: string, action = ""): string => {
 const resourcePath = (label: string, action: string): string =>
   `marketplace-provider-resources/${uuidOfCase(sandbox, label)}/${action}/`
 
-test("approving an order at the provider lets it execute", async () => {
+test("approve_by_provider sets an order to executing", async () => {
   const path = orderPath("ok-update-pending-provider")
   expect((await post(sandbox, `${path}approve_by_provider/`, { attributes: { ticket: 42 } })).status).toBe(200)
-  expect((await ask(sandbox, path)).json).toMatchObject({
+  expect((await request(sandbox, path)).json).toMatchObject({
     state: "executing",
     attributes: { old_limits: { storage: 50 }, ticket: 42 },
   })
   expect(rowOf("ok-update-pending-provider").state).toBe("Updating")
 })
 
-test("approving twice is a 409 that names the valid state", async () => {
+test("approving an order twice returns a 409 that names the valid state", async () => {
   const path = orderPath("create-pending-provider", "approve_by_provider")
   expect((await post(sandbox, path)).status).toBe(200)
   const again = await post(sandbox, path)
@@ -36,14 +36,14 @@ test("approving twice is a 409 that names the valid state", async () => {
   expect(again.json).toEqual({ detail: "Valid states for operation: pending-provider." })
 })
 
-test("rejecting a Create terminates the resource, rejecting an Update leaves it", async () => {
+test("rejecting a Create terminates the resource, rejecting an Update does not change it", async () => {
   expect((await post(sandbox, orderPath("create-pending-provider", "reject_by_provider"))).status).toBe(200)
   expect(rowOf("create-pending-provider")).toMatchObject({ state: "Terminated", order_in_progress: null })
   expect((await post(sandbox, orderPath("update-pending-provider", "reject_by_provider"))).status).toBe(200)
   expect(rowOf("update-pending-provider")).toMatchObject({ state: "OK", limits: { storage: 50 } })
 })
 
-test("rejecting an order without a change of its resource does not move modified", async () => {
+test("rejecting an order does not update modified if the resource does not change", async () => {
   const { modified } = rowOf("ok-update-pending-provider")
   expect((await post(sandbox, orderPath("ok-update-pending-provider", "reject_by_provider"))).status).toBe(200)
   expect(rowOf("ok-update-pending-provider")).toMatchObject({ state: "OK", order_in_progress: null, modified })
@@ -75,7 +75,7 @@ test.each(atProvider)(
 )
 
 test.each(atProvider)(
-  "an order of %s that is done before the worker runs leaves its resource %s permanently",
+  "an order of %s that is done before the worker runs leaves its resource in %s permanently",
   async (label, state) => {
     sandbox.waldur.worker.delay = "held"
     const path = orderPath(label)
@@ -83,12 +83,12 @@ test.each(atProvider)(
     expect((await post(sandbox, `${path}set_state_done/`)).status).toBe(200)
     sandbox.waldur.worker.work()
     expect(rowOf(label)).toMatchObject({ state, order_in_progress: null })
-    expect((await ask(sandbox, path)).json.state).toBe("done")
+    expect((await request(sandbox, path)).json.state).toBe("done")
     expect((await post(sandbox, `${path}set_state_done/`)).status).toBe(409)
   },
 )
 
-test("a worker with a delay runs after it", () => {
+test("the worker runs each job after the delay that was set when the job was queued", () => {
   vi.useFakeTimers()
   onTestFinished(() => void vi.useRealTimers())
   const worker = waldurWorker()
@@ -103,7 +103,7 @@ test("a worker with a delay runs after it", () => {
   expect(done).toEqual(["at once", "late"])
 })
 
-test("approving a Create changes nothing of its resource, modified included, and queues no worker job", async () => {
+test("approving a Create changes nothing in its resource, not even modified, and queues no job", async () => {
   sandbox.waldur.worker.delay = "held"
   const before = structuredClone(rowOf("create-pending-provider"))
   expect((await post(sandbox, orderPath("create-pending-provider", "approve_by_provider"))).status).toBe(200)
@@ -112,7 +112,7 @@ test("approving a Create changes nothing of its resource, modified included, and
   expect(sandbox.waldur.worker.work()).toBe(0)
 })
 
-test("a Terminate that erred leaves its resource OK", async () => {
+test("a Terminate that is set to erred makes its resource OK", async () => {
   await post(sandbox, orderPath("ok-terminate-pending-provider", "approve_by_provider"))
   const path = orderPath("ok-terminate-pending-provider", "set_state_erred")
   expect((await post(sandbox, path, { error_message: "busy", error_traceback: "" })).status).toBe(200)
@@ -126,7 +126,7 @@ test("set_state_ok does not change an order in progress", async () => {
   expect(rowOf("ok-terminate-pending-provider")).toMatchObject({ state: "OK", order_in_progress: order })
 })
 
-test("approve and reject are a 400 while the customer is blocked", async () => {
+test("approving and rejecting return 400 while the customer is blocked", async () => {
   const row = rowOf("ok-update-pending-provider")
   const customers = sandbox.world.customersByOffering.get(String(row.offering_uuid)) ?? []
   const customer = customers.find(({ uuid }) => uuid === row.customer_uuid) ?? {}
@@ -140,7 +140,7 @@ test("approve and reject are a 400 while the customer is blocked", async () => {
   expect((await post(sandbox, orderPath("ok-update-pending-provider", "approve_by_provider"))).status).toBe(200)
 })
 
-test("approve alone is a 400 once the project has expired", async () => {
+test("approving, but not rejecting, returns 400 once the project has expired", async () => {
   const row = rowOf("ok-update-pending-provider")
   row.project_end_date = sandbox.world.now.slice(0, 10)
   expect((await post(sandbox, orderPath("ok-update-pending-provider", "approve_by_provider"))).status).toBe(400)
@@ -159,9 +159,9 @@ test.each([
     "update-none-of-four",
   ],
   ["set_state_erred", () => orderPath("update-limits", "set_state_erred"), "update-limits"],
-])("%s moves modified", async (_, path, label) => {
+])("%s updates modified", async (_, path, label) => {
   const row = rowOf(label)
-  // The result of done without the order.
+  // Its state after set_state_done, so nothing changes.
   if (label === "update-none-of-four") row.state = "OK"
   const before = String(row.modified)
   const body = { backend_id: "/capstor/store/new", error_message: "no", error_traceback: "" }
@@ -169,7 +169,7 @@ test.each([
   expect(String(row.modified) > before).toBe(true)
 })
 
-test("an order placed or cancelled by the consumer does not change its resource, but cancelling a Create ends it", () => {
+test("placing or cancelling an order does not change its resource, except that cancelling a Create terminates it", () => {
   const { world } = sandbox
   const row = rowOf("capstor-store")
   const before = structuredClone(row)
@@ -189,7 +189,7 @@ test("an order placed or cancelled by the consumer does not change its resource,
   expect(rowOf("create-pending-provider")).toMatchObject({ state: "Terminated", order_in_progress: null })
 })
 
-test("set_state_executing works once", async () => {
+test("set_state_executing works only once", async () => {
   const path = orderPath("terminate-pending-provider", "set_state_executing")
   expect((await post(sandbox, path)).status).toBe(200)
   expect((await post(sandbox, path)).status).toBe(409)
@@ -203,10 +203,10 @@ test("a Create that is done makes its resource OK", async () => {
   const path = orderPath("create-executing")
   expect((await post(sandbox, `${path}set_state_done/`)).status).toBe(200)
   expect(rowOf("create-executing")).toMatchObject({ state: "OK", order_in_progress: null })
-  expect((await ask(sandbox, path)).json.state).toBe("done")
+  expect((await request(sandbox, path)).json.state).toBe("done")
 })
 
-test("an Update that is done applies its limits and options, and moves modified", async () => {
+test("an Update that is done applies its limits and options, and updates modified", async () => {
   const before = String(rowOf("update-limits-and-options").modified)
   await post(sandbox, orderPath("update-limits-and-options", "set_state_done"))
   expect(rowOf("update-limits-and-options")).toMatchObject({
@@ -222,7 +222,7 @@ test("a Terminate that is done makes its resource Terminated", async () => {
   expect(rowOf("removing-beside-live-same-path")).toMatchObject({ state: "Terminated", order_in_progress: null })
 })
 
-test("set_state_erred requires its two texts, and is missing for some offering types", async () => {
+test("set_state_erred requires both error fields, and does not exist for some offering types", async () => {
   const path = orderPath("update-limits", "set_state_erred")
   const empty = await post(sandbox, path)
   expect(empty.status).toBe(500)
@@ -234,7 +234,7 @@ test("set_state_erred requires its two texts, and is missing for some offering t
   expect(refused.json).toEqual({ detail: 'Method "POST" not allowed.' })
 })
 
-test("set_backend_id requires the id", async () => {
+test("set_backend_id requires backend_id", async () => {
   const path = resourcePath("capstor-store", "set_backend_id")
   const empty = await post(sandbox, path)
   expect(empty.status).toBe(500)
@@ -243,7 +243,7 @@ test("set_backend_id requires the id", async () => {
   expect(rowOf("capstor-store").backend_id).toBe("/capstor/store/new")
 })
 
-test("set_state_ok restores an Erred resource and refuses an OK one", async () => {
+test("set_state_ok sets an Erred resource to OK and refuses an OK one", async () => {
   const path = resourcePath("erred-without-order", "set_state_ok")
   expect((await post(sandbox, path)).status).toBe(200)
   expect((await post(sandbox, path)).status).toBe(409)
@@ -256,34 +256,34 @@ test("update_options_direct merges options", async () => {
   expect((await post(sandbox, path, {})).status).toBe(400)
 })
 
-test("a 7.0.7 has no set_state_ok and no update_options_direct", async () => {
+test("Waldur 7.0.7 has neither set_state_ok nor update_options_direct", async () => {
   sandbox.waldur.dialect = "7.0.7"
   for (const action of ["set_state_ok", "update_options_direct"]) {
-    const answer = await post(sandbox, resourcePath("erred-without-order", action), {})
-    expect(answer.status).toBe(404)
-    expect(answer.text).toContain("<html")
+    const response = await post(sandbox, resourcePath("erred-without-order", action), {})
+    expect(response.status).toBe(404)
+    expect(response.text).toContain("<html")
   }
 })
 
-test("unknown orders, unknown actions and bodies that are not JSON have different errors", async () => {
+test("unknown orders, unknown actions and malformed bodies return different errors", async () => {
   expect((await post(sandbox, `marketplace-orders/${"0".repeat(32)}/set_state_done/`)).json).toEqual({
     detail: "No Order matches the given query.",
   })
   expect((await post(sandbox, orderPath("update-limits", "set_state_great"))).text).toContain("<html")
-  const answer = await ask(sandbox, orderPath("update-limits", "set_state_erred"), { method: "POST", body: "{" })
-  expect(answer.status).toBe(400)
-  expect((await ask(sandbox, orderPath("update-limits", "set_state_done"))).status).toBe(405)
+  const response = await request(sandbox, orderPath("update-limits", "set_state_erred"), { method: "POST", body: "{" })
+  expect(response.status).toBe(400)
+  expect((await request(sandbox, orderPath("update-limits", "set_state_done"))).status).toBe(405)
 })
 
-test("orders are listed by state, type and resource", async () => {
-  const executing = await ask(sandbox, "marketplace-orders/?state=executing&type=Create")
+test("orders can be filtered by state, type and resource", async () => {
+  const executing = await request(sandbox, "marketplace-orders/?state=executing&type=Create")
   expect(executing.json.map((order: { state: string }) => order.state)).toEqual(["executing"])
   const uuid = uuidOfCase(sandbox, "erred-with-order")
-  expect((await ask(sandbox, `marketplace-orders/?resource_uuid=${uuid}`)).json).toHaveLength(2)
-  expect((await ask(sandbox, "marketplace-orders/?state=late")).status).toBe(400)
+  expect((await request(sandbox, `marketplace-orders/?resource_uuid=${uuid}`)).json).toHaveLength(2)
+  expect((await request(sandbox, "marketplace-orders/?state=late")).status).toBe(400)
 })
 
-test("every copy of an order in recorded rows is changed", async () => {
+test("an order action changes every copy of the order in recorded rows", async () => {
   const order = { uuid: "a".repeat(32), type: "Create", state: "executing", limits: { storage: 5 } }
   const row = {
     uuid: "b".repeat(32),

@@ -9,7 +9,7 @@ test("the same seed builds the same world", () => {
   expect(JSON.stringify(buildWorld({ seed: 7, resources: 900 }).resources)).toBe(JSON.stringify(again.resources))
 })
 
-test("another seed builds other ordinary resources and the same hand-written ones", () => {
+test("another seed builds different ordinary resources and the same hand-written ones", () => {
   const one = buildWorld({ seed: 1, resources: 900 })
   const other = buildWorld({ seed: 2, resources: 900 })
   expect(JSON.stringify(one.resources)).not.toBe(JSON.stringify(other.resources))
@@ -25,7 +25,7 @@ test("every hand-written resource has a label with a description", () => {
   }
 })
 
-test("every type of order exists in every state that counts as in progress", () => {
+test("a built world has every type of order in every state that counts as in progress", () => {
   const found = new Set(
     world.resources.flatMap((row) => {
       const order = asObject(row.order_in_progress)
@@ -43,7 +43,7 @@ test("every type of order exists in every state that counts as in progress", () 
   }
 })
 
-test("every offering has every data type in every Waldur state somewhere", () => {
+test("a built world has every data type of every offering, and every Waldur state", () => {
   for (const state of ["Creating", "OK", "Erred", "Updating", "Terminating", "Terminated"]) {
     expect(world.resources.some((row) => row.state === state)).toBe(true)
   }
@@ -56,20 +56,20 @@ test("every offering has every data type in every Waldur state somewhere", () =>
   }
 })
 
-test("some resources were created at the same microsecond", () => {
+test("a built world has resources created at the same microsecond", () => {
   const label = (name: string) => world.cases.get(name)?.row.created
   expect(label("created-tied-first")).toBe(label("created-tied-second"))
   expect(label("created-tied-first")).toBe(label("created-tied-third"))
 })
 
-test("a customer is missing from its offering's customers list", () => {
+test("a built world has a customer that is missing from its offering's customers list", () => {
   const row = world.cases.get("unlisted-customer")?.row
   const listed = world.customersByOffering.get(String(row?.offering_uuid)) ?? []
   expect(listed.length).toBeGreaterThan(5)
   expect(listed.map((customer) => customer.uuid)).not.toContain(row?.customer_uuid)
 })
 
-test("without edge cases there are exactly the requested number of resources, no two with one path", () => {
+test("a world without edge cases has exactly the requested number of resources, each with its own path", () => {
   const plain = buildWorld({ resources: 3000, edgeCases: false })
   expect(plain.resources).toHaveLength(3000)
   const paths = plain.resources.map((row) =>
@@ -78,7 +78,7 @@ test("without edge cases there are exactly the requested number of resources, no
   expect(new Set(paths).size).toBe(3000)
 })
 
-test("about three in a hundred ordinary resources have an order in progress, and projects have one or two", () => {
+test("about 3% of ordinary resources have an order in progress, and projects have one or two resources", () => {
   const { resources } = buildWorld({ resources: 20_000, edgeCases: false })
   const share = resources.filter((row) => row.order_in_progress !== null).length / resources.length
   expect(share).toBeGreaterThan(0.02)
@@ -94,19 +94,19 @@ test("every project of an ordinary resource has a GID of its own", () => {
   expect(new Set(gids.values()).size).toBe(gids.size)
 })
 
-test("100,000 resources can be built", () => {
+test("buildWorld can build 100,000 resources", () => {
   const large = buildWorld({ resources: 100_000 })
   expect(large.resources).toHaveLength(100_000)
   expect(new Set(large.resources.map((row) => row.uuid)).size).toBeGreaterThan(99_990)
 })
 
-test("a world of a caller's own rows has the usual tokens", () => {
+test("worldOf provides the usual tokens", () => {
   const own = worldOf({ resources: [{ anything: true }] })
   expect(own.resources).toEqual([{ anything: true }])
   expect(own.tokens.size).toBe(Object.keys(TOKENS).length)
 })
 
-test("the demo's world has some 25 resources of 5 to 2,000 TB, with updates, a creation and a removal under way", () => {
+test("the demo's world has about 25 resources of 5 to 2,000 TB, with updates, a creation and a removal in progress", () => {
   const { resources, gids } = buildDemoWorld()
   expect(resources.length).toBeGreaterThanOrEqual(20)
   expect(resources.length).toBeLessThanOrEqual(25)

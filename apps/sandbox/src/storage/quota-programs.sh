@@ -1,6 +1,6 @@
 #!/bin/sh
-# lfs, setquota, quota, chattr, lsattr and xfs_quota for project quotas, as their man pages describe them, with the state in the
-# folder $STATE. In shell, because a test starts hundreds of them, and Node takes fifty times as long to start.
+# lfs, setquota, quota, chattr, lsattr and xfs_quota for project quotas, as their man pages describe them. Their state is in the
+# folder $STATE. A shell script, because a test starts hundreds of them, and Node takes fifty times as long to start.
 #   project/<inode>   "<ID> <P or ->" of a directory
 #   limits/<ID>       soft and hard KiB, soft and hard inodes
 #   used/<ID>         KiB and inodes
@@ -20,7 +20,7 @@ fail() {
   exit "$1"
 }
 
-# What happens after a command has done its work.
+# Set if the command fails after it has done its work.
 after=""
 if [ -f "$STATE/fault" ]; then
   IFS='|' read -r glob what text <"$STATE/fault"
@@ -50,7 +50,7 @@ finish() {
 valid_id() {
   [ "$1" -gt 0 ] && [ "$1" -lt 4294967295 ] || fail 22 "$program: invalid project ID '$1': Invalid argument"
 }
-# What follows sets variables, since each $(…) is another process.
+# These functions set variables, because each $(…) starts another process.
 find_project() {
   [ -d "$1" ] || fail 2 "$program: failed to stat $1: No such file or directory"
   inode=$(stat -L -c %i "$1") id=0 flag=-
@@ -64,7 +64,7 @@ tie() {
 mounted() {
   [ "$1" = "$mount" ] || fail 22 "$program: invalid mount point '$1': Invalid argument"
 }
-# Suffixes are powers of 1024, and a bare number is of KiB.
+# Suffixes are powers of 1024; a bare number is in KiB.
 number() {
   case $1 in
   *k) echo $((${1%?})) ;;
@@ -82,7 +82,7 @@ find_quota() {
   fi
   [ ! -f "$STATE/used/$1" ] || read -r kib files <"$STATE/used/$1"
 }
-# A row of the table; a long name of the file system has its own line.
+# A row of the table; a long file system name gets its own line.
 row() {
   if [ ${#1} -gt 15 ]; then printf '%s\n%15s' "$1" ""; else printf '%15s' "$1"; fi
   shift

@@ -5,14 +5,15 @@ import { fileURLToPath } from "node:url"
 const script = fileURLToPath(new URL("quota-programs.sh", import.meta.url))
 const names = ["lfs", "setquota", "quota", "chattr", "lsattr", "xfs_quota"]
 
-/** What the next program whose command line matches does instead. */
+/** What the next program whose command line matches does instead of its work. */
 export type ProgramFault =
-  /** Nothing, and exit code 1 with this text. */
+  /** Does nothing, prints the text to standard error and exits with 1. */
   | { readonly what: "fail"; readonly text: string }
-  /** Its work, and then exit code 1. */
+  /** Does its work, then exits with 1. */
   | { readonly what: "late" }
-  /** Nothing, and exit code 0; with `output`, this text. */
+  /** Does nothing and exits with 0, exits with 4, hangs for a minute, or kills itself. */
   | { readonly what: "silent" | "eintr" | "hang" | "die" }
+  /** Prints the text and exits with 0, or prints it forever. */
   | { readonly what: "output" | "flood"; readonly text: string }
 
 /** Programs for project quotas that keep their state in files. */
@@ -21,25 +22,25 @@ export interface QuotaPrograms {
   readonly bin: string
   /** @param commandLine a shell pattern: `lfs setquota *` */
   readonly fault: (commandLine: string, fault: ProgramFault) => void
-  /** The command lines so far, the oldest first. */
+  /** The command lines so far, oldest first. */
   readonly calls: () => ReadonlyArray<string>
   /** Sets limits as another program would: soft and hard KiB, soft and hard inodes. */
   readonly setLimits: (projectId: number, limits: readonly [number, number, number, number]) => void
-  /** What an ID without its own limits gets on Lustre. */
+  /** Sets the limits of an ID without its own, on Lustre. */
   readonly setDefault: (limits: readonly [number, number, number, number]) => void
-  /** Sets what is used: KiB and inodes. */
+  /** Sets the usage: KiB and inodes. */
   readonly setUsed: (projectId: number, kibibytes: number, inodes: number) => void
-  /** Gives a directory a project ID, which new entries inherit, or takes it away. */
+  /** Sets a directory's project ID, which new entries inherit, or removes it. */
   readonly setProject: (inode: number | bigint, projectId: number | undefined) => void
   /** From now on, `quota` reports that the kernel has no project quotas. */
   readonly turnOff: () => void
 }
 
 /**
- * Writes the programs into a folder of the caller's.
+ * Writes the programs into a folder.
  *
  * @param folder an existing folder
- * @param mount the one mount point that they accept
+ * @param mount the only mount point that the programs accept
  */
 export const installQuotaPrograms = (folder: string, mount: string): QuotaPrograms => {
   const [bin, state] = [`${folder}/bin`, `${folder}/state`]

@@ -28,11 +28,11 @@ export interface Vast {
   readonly password: string
   /** The quotas by ID. Change them at any time. */
   readonly quotas: Map<number, VastQuota>
-  /** Alarms: a soft limit that equals the hard one raises two. */
+  /** The paths of quotas with alarms: a soft limit that equals the hard one raises two. */
   readonly alarms: Array<string>
-  /** Directories that it created itself, owned by root, because a quota was created with `create_dir`. */
+  /** Directories that VAST created, owned by root, because a quota had `create_dir`. */
   readonly madeDirectories: Array<string>
-  /** Whether it ignores the filter `path`, like versions that do not know it. */
+  /** Whether it ignores the filter `path`, like versions without that filter. */
   ignoresPath: boolean
   /** The upstream is `vast`. */
   readonly faults: Faults
@@ -41,10 +41,10 @@ export interface Vast {
 }
 
 const LIMITS = ["soft_limit", "hard_limit", "soft_limit_inodes", "hard_limit_inodes"] as const
-/** The tenant of a quota that names none. */
+/** The tenant of a quota without one. */
 const DEFAULT_TENANT = 1
 
-/** Starts the mock, with version `v5` of the API. */
+/** Starts the mock with API version `v5`. */
 export async function startVast(port = 0): Promise<Vast> {
   const [token, user, password] = ["vast-api-token-0123456789", "provisioner", "vast-password-0123456789"]
   const [calls, faults] = [callRecorder(), faultBook()]

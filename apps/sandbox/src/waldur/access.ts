@@ -1,11 +1,11 @@
-/** What each kind of user sees and may do in the mock Waldur, as measured on a real one. */
+/** The rights of each kind of user in the mock Waldur, as measured on a real one. */
 import type { WaldurOffering, WaldurRecord, WaldurRole, WaldurToken, World } from "../world/world.ts"
 import { detail } from "./errors.ts"
 
-/** The user of `Authorization: Token …`, or Waldur's 401. */
+/** Returns the user of `Authorization: Token …`, or Waldur's 401. */
 export function authenticate(world: World, authorization: string | undefined): WaldurToken | Response {
   const [scheme, key, ...rest] = (authorization ?? "").trim().split(/\s+/)
-  // Waldur leaves other schemes to other authenticators and treats them as absent here.
+  // Waldur leaves other schemes to other authenticators, so here they count as absent.
   if (scheme?.toLowerCase() !== "token") {
     return detail(401, "Authentication credentials were not provided.", { "WWW-Authenticate": "Token" })
   }
@@ -28,7 +28,6 @@ interface Rights {
   version: boolean
 }
 
-/** As measured on a real Waldur. */
 const RIGHTS: Record<WaldurRole, Rights> = {
   staff: { provides: "all", consumes: "all", acts: true, customers: true, version: true },
   support: { provides: "all", consumes: "all", acts: false, customers: false, version: true },

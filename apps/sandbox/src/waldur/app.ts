@@ -9,7 +9,7 @@ import { shapeOrder, shapeResource, VERSIONS } from "./dialect.ts"
 import { detail, invalidField, json, methodNotAllowed, notFoundPage } from "./errors.ts"
 import { ORDER_ACTIONS } from "./order-actions.ts"
 import { paceOfResources } from "./pace.ts"
-import { askedFields, send, sendPage, trim, trimOrder } from "./pages.ts"
+import { requestedFields, send, sendPage, trim, trimOrder } from "./pages.ts"
 import { RESOURCE_ACTIONS, RESOURCE_ACTIONS_OF_8 } from "./resource-actions.ts"
 import { ORDER_STATES, type Test } from "./resource-filters.ts"
 import { resourceListing } from "./resource-listing.ts"
@@ -57,7 +57,7 @@ export function createWaldurApp(world: World, control: WaldurControl): Hono<Env>
     return sendPage(world, c.env, url, arranged, (row) => shapeResource(control.dialect, row), paceOfResources, cut)
   }
 
-  // The consumer's and the provider's list: equal for staff.
+  // The consumer's and the provider's list, which are equal for staff.
   for (const collection of ["marketplace-resources", "marketplace-provider-resources"]) {
     app.get(`/api/${collection}/`, resources)
     app.get(`/api/${collection}/:uuid/`, (c) => {
@@ -67,7 +67,7 @@ export function createWaldurApp(world: World, control: WaldurControl): Hono<Env>
       if (row === undefined || !sees(row)) return unknown("Resource")
       const { searchParams } = new URL(c.req.url)
       const shaped = shapeResource(control.dialect, row)
-      const fields = askedFields(searchParams, [shaped])
+      const fields = requestedFields(searchParams, [shaped])
       c.env.paceMs = paceOfResources(1, fields)
       return send(world, c.env, trim(shaped, fields))
     })
@@ -102,7 +102,7 @@ export function createWaldurApp(world: World, control: WaldurControl): Hono<Env>
   app.get("/api/marketplace-provider-offerings/:uuid/", (c) => {
     const offering = findOffering(world, c.get("token"), c.req.param("uuid"))
     if (offering === undefined) return unknown("Offering")
-    return send(world, c.env, trim(offering, askedFields(new URL(c.req.url).searchParams, [offering])))
+    return send(world, c.env, trim(offering, requestedFields(new URL(c.req.url).searchParams, [offering])))
   })
 
   app.get("/api/marketplace-provider-offerings/:uuid/customers/", (c) => {
@@ -125,7 +125,7 @@ export function createWaldurApp(world: World, control: WaldurControl): Hono<Env>
     const order = findOrder(world, plain(c.req.param("uuid")))?.copies[0]
     if (order === undefined || !visibility(world, c.get("token"))(order)) return unknown("Order")
     const shaped = shapeOrder(control.dialect, order)
-    return send(world, c.env, trim(shaped, askedFields(new URL(c.req.url).searchParams, [shaped])))
+    return send(world, c.env, trim(shaped, requestedFields(new URL(c.req.url).searchParams, [shaped])))
   })
 
   app.post("/api/marketplace-orders/:uuid/:action/", async (c) => {
@@ -140,7 +140,7 @@ export function createWaldurApp(world: World, control: WaldurControl): Hono<Env>
     return body instanceof Response ? body : action(world, found, body, control.worker)
   })
 
-  // A path that exists, but not with this method.
+  // The path exists, but not with this method.
   app.all("*", (c) => {
     const { pathname } = new URL(c.req.url)
     if (!PATHS.some((path) => path.test(pathname))) return c.notFound()
@@ -195,12 +195,12 @@ function findOffering(world: World, token: WaldurToken, uuid: string): WaldurRec
   return world.offerings.find((offering) => offering.uuid === wanted && maySeeOffering(token, offering))
 }
 
-/** Paths take uuids with dashes and without; responses have none. */
+/** Paths take uuids with or without dashes; responses contain none. */
 function plain(uuid: string): string {
   return uuid.toLowerCase().replaceAll("-", "")
 }
 
-/** 403 for users that see it without the right to act, such as a consumer; 404 for all others. */
+/** 403 for a user that sees the row without the right to act, such as a consumer; 404 for one that does not see it. */
 function mayAct(
   world: World,
   token: WaldurToken,

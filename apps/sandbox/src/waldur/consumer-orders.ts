@@ -8,11 +8,11 @@ export interface PlacedOrder {
   /** 32 hex digits. */
   uuid: string
   type: "Create" | "Update" | "Terminate"
-  /** `pending-consumer` if the consumer's side has to approve first, else `pending-provider`. */
+  /** `pending-consumer` if the consumer has to approve first, else `pending-provider`. */
   state: string
   /** The new limits of an Update. */
   limits?: JsonObject
-  /** For an Update `old_limits`, or `new_options` and `old_options`; for a Terminate `{}`. */
+  /** For an Update: `old_limits`, or `new_options` and `old_options`; for a Terminate: `{}`. */
   attributes?: JsonObject
 }
 

@@ -19,10 +19,10 @@ export interface WaldurControl {
   /** Default: as sorted, ties in the order of `World.resources`. */
   arrange: Arrange | undefined
   readonly worker: WaldurWorker
-  /** Whether `field=` also trims nested objects, as in a 7.0.7. */
+  /** Whether `field=` also trims nested objects, as in 7.0.7. */
   trimsNested: boolean
   /**
-   * True: rows may change between any two requests, so every page is filtered anew (some 20 ms at 100,000 resources).
+   * True: rows may change between any two requests, so every page is filtered anew (about 20 ms for 100,000 resources).
    * False promises that only POSTs change the world, so a list is filtered once until the next POST.
    */
   worldChangesByHand: boolean

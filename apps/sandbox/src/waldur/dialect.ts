@@ -7,7 +7,7 @@ export type Dialect = "8.x" | "7.0.7"
 
 export const VERSIONS: Record<Dialect, string> = { "8.x": "8.1.3", "7.0.7": "7.0.7" }
 
-/** Filters of the resource list that a 7.0.7 does not know, and so silently ignores. */
+/** Filters of the resource list that 7.0.7 does not know and silently ignores. */
 export const FILTERS_OF_8 = [
   "offering_slug",
   "order_state",
@@ -18,7 +18,7 @@ export const FILTERS_OF_8 = [
 
 const RESOURCE_FIELDS_OF_8 = ["offering_slug", "provider_slug", "customer_slug", "project_slug", "order_in_progress"]
 
-/** A resource in this dialect. */
+/** Converts a resource to this dialect. */
 export function shapeResource(dialect: Dialect, row: WaldurRecord): WaldurRecord {
   if (dialect === "8.x") return row
   const shaped = without(row, RESOURCE_FIELDS_OF_8)
@@ -27,7 +27,7 @@ export function shapeResource(dialect: Dialect, row: WaldurRecord): WaldurRecord
   return shaped
 }
 
-/** An order in this dialect. */
+/** Converts an order to this dialect. */
 export function shapeOrder(dialect: Dialect, order: WaldurRecord): WaldurRecord {
   return dialect === "8.x" ? order : without(order, ["url"])
 }

@@ -1,10 +1,10 @@
-/** Times are compared as texts of one form, `2025-10-19T01:15:22.470210Z`, since a Date would lose microseconds. */
+/** Times are compared as strings of one form, `2025-10-19T01:15:22.470210Z`, because a Date would lose microseconds. */
 const CANONICAL_LENGTH = 27
 
 const DATE_TIME =
   /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,6})\d*)?)?\s*(Z|[+-]\d\d(?::?\d\d)?)?)?$/i
 
-/** The time in a query parameter, in the canonical form; undefined if it is invalid. */
+/** Converts the time in a query parameter to the canonical form; undefined if it is invalid. */
 export function instantParameter(value: string): string | undefined {
   const match = DATE_TIME.exec(value.trim())
   if (match === null) return undefined
@@ -15,7 +15,7 @@ export function instantParameter(value: string): string | undefined {
   return `${new Date(time).toISOString().slice(0, 19)}.${fraction.padEnd(6, "0")}Z`
 }
 
-/** The time of a row in the canonical form; undefined if the row has none. */
+/** Converts the time in a row to the canonical form; undefined if it is missing or invalid. */
 export function instantText(value: unknown): string | undefined {
   if (typeof value !== "string") return undefined
   return value.length === CANONICAL_LENGTH && value.endsWith("Z") ? value : instantParameter(value)
@@ -26,7 +26,7 @@ function withColon(zone: string): string {
   return `${zone[0]}${digits.slice(0, 2)}:${digits.slice(2)}`
 }
 
-/** The time a number of seconds later. */
+/** Adds a number of seconds to a time. */
 export function secondsLater(instant: string, seconds: number): string {
   const time = Date.parse(`${instant.slice(0, 19)}Z`)
   return `${new Date(time + seconds * 1000).toISOString().slice(0, 19)}${instant.slice(19)}`

@@ -1,4 +1,4 @@
-/** Random changes of the mock Waldur's world between two reads. */
+/** Random changes to the mock Waldur's world between two reads. */
 import { asObject } from "../json.ts"
 import { type Random, random } from "../world/random.ts"
 import type { WaldurRecord, World } from "../world/world.ts"
@@ -6,7 +6,7 @@ import { placeOrder } from "./consumer-orders.ts"
 import { secondsLater } from "./instants.ts"
 import { change } from "./world-changes.ts"
 
-/** Changes that may occur in a Waldur between two reads, and their effect on a resource's `modified`. */
+/** Changes that can occur in a Waldur between two reads. */
 const MUTATIONS = {
   "resource-changes": (world, chance) => {
     const row = chance.pick(world.resources)
@@ -27,7 +27,7 @@ const MUTATIONS = {
     const order = orderOf(pick(chance, world.resources, (row) => orderOf(row) !== undefined))
     if (order !== undefined) order.state = order.state === "pending-provider" ? "executing" : "pending-provider"
   },
-  // The end of a Create order changes its resource too.
+  // Not a Create, whose end changes its resource too.
   "order-ends-unseen": (world, chance) => {
     const row = pick(chance, world.resources, (row) => orderOf(row) !== undefined && typeOf(row) !== "Create")
     if (row !== undefined) endOrder(row, "canceled")
@@ -51,7 +51,7 @@ export const ALL_MUTATIONS = Object.keys(MUTATIONS) as Mutation[]
 
 /**
  * Applies a mutation to a resource chosen by `seed`; does nothing if no resource qualifies. `modified` moves as in a real
- * Waldur: with every change of the resource itself, but not with mutations of its order only (`order-appears`,
+ * Waldur: with every change of the resource itself, but not with mutations that only affect its order (`order-appears`,
  * `order-moves`, `order-ends-unseen`). The world's time advances by at least a second.
  */
 export function mutate(world: World, what: Mutation, seed: number): void {
@@ -66,8 +66,8 @@ export function changeResource(world: World, row: WaldurRecord, fields: WaldurRe
 }
 
 /**
- * Adds a resource like `like` with a name of its own, and an order that creates it in this state; with `done` the
- * resource is there, and the order no longer in progress.
+ * Adds a copy of `like` with the name `slug`, and its Create order in this state; with `done`, the resource is OK and the
+ * order no longer in progress.
  */
 export function addResource(world: World, like: WaldurRecord, chance: Random, slug: string, orderState: string) {
   const uuid = chance.uuid()

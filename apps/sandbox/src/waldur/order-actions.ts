@@ -1,4 +1,4 @@
-/** What a provider may do with an order, and its effects. */
+/** The provider's actions on an order, and their effects. */
 import { isDeepStrictEqual } from "node:util"
 import { asObject, type JsonObject } from "../json.ts"
 import type { WaldurRecord, World } from "../world/world.ts"
@@ -6,12 +6,12 @@ import { detail, json, methodNotAllowed, serverErrorPage } from "./errors.ts"
 import type { WaldurWorker } from "./worker.ts"
 import { change, type FoundOrder } from "./world-changes.ts"
 
-/** Offering types whose orders a provider cannot set to erred in Waldur. */
+/** Offering types whose orders a provider cannot set to erred. */
 export const TYPES_WITHOUT_SET_STATE_ERRED: readonly unknown[] = ["Marketplace.Basic", "Marketplace.Booking"]
 
 type Action = (world: World, found: FoundOrder, body: JsonObject, worker: WaldurWorker) => Response
 
-/** The actions at `/api/marketplace-orders/{uuid}/<action>/` that a provider can POST to. */
+/** The actions that a provider can POST to `/api/marketplace-orders/{uuid}/<action>/`. */
 export const ORDER_ACTIONS: Record<string, Action> = {
   approve_by_provider: from(["pending-provider"], (world, found, body, worker) => {
     if (isBlocked(world, found)) return refusal("Blocked organization is not available.")
@@ -23,7 +23,7 @@ export const ORDER_ACTIONS: Record<string, Action> = {
       provider_reviewed_at: world.now,
       ...(attributes === undefined ? {} : { attributes: { ...asObject(order?.attributes), ...attributes } }),
     })
-    leaveToWorker(world, found, worker)
+    queueForWorker(world, found, worker)
     return done()
   }),
 
@@ -38,7 +38,7 @@ export const ORDER_ACTIONS: Record<string, Action> = {
   set_state_executing: from(["pending-provider", "erred"], (world, found, _, worker) => {
     change(world, found.copies, { state: "executing" })
     setResource(world, found, { order_in_progress: found.copies[0] ?? null })
-    leaveToWorker(world, found, worker)
+    queueForWorker(world, found, worker)
     return done()
   }),
 
@@ -53,7 +53,7 @@ export const ORDER_ACTIONS: Record<string, Action> = {
     const [order] = found.copies
     const type = order?.offering_type ?? found.resource?.offering_type
     if (TYPES_WITHOUT_SET_STATE_ERRED.includes(type)) return methodNotAllowed("POST", "GET, HEAD, OPTIONS")
-    // Waldur reads both keys without checking that they exist.
+    // Waldur fails if either key is missing.
     if (body.error_message === undefined || body.error_traceback === undefined) return serverErrorPage()
     return from(["executing", "pending-provider"], () => {
       const error = { error_message: body.error_message, error_traceback: body.error_traceback }
@@ -65,7 +65,7 @@ export const ORDER_ACTIONS: Record<string, Action> = {
   },
 }
 
-/** The action is allowed only in these order states; in any other, a 409 names them. */
+/** Allows an action only in these order states; in any other, it returns a 409 that names them. */
 function from(states: string[], action: Action): Action {
   return (world, found, body, worker) =>
     states.includes(String(found.copies[0]?.state))
@@ -78,7 +78,7 @@ function done(): Response {
   return new Response(null, { status: 200 })
 }
 
-/** A refusal by one of Waldur's rules: 400 with a list of texts. */
+/** A refusal by one of Waldur's rules: 400 with a list of strings. */
 function refusal(text: string): Response {
   return json(400, [text])
 }
@@ -95,25 +95,26 @@ function isExpired(world: World, { resource }: FoundOrder): boolean {
 }
 
 /**
- * The worker moves the resource, whatever happens to the order until then. A Creating resource already has its state.
+ * Queues the change of the resource's state, whatever happens to the order until then. A Creating resource already has its
+ * state.
  */
-function leaveToWorker(world: World, found: FoundOrder, worker: WaldurWorker): void {
+function queueForWorker(world: World, found: FoundOrder, worker: WaldurWorker): void {
   const fields = stateWhileExecuting(found)
   if (found.resource?.state !== fields.state) worker.later(() => setResource(world, found, fields))
 }
 
-/** The end of an order moves `modified` of its resource, even if the resource does not change. */
+/** The end of an order updates `modified` of its resource, even if the resource does not change. */
 function endOrder(world: World, { resource }: FoundOrder, fields: WaldurRecord): void {
   if (resource !== undefined) change(world, [resource], { ...fields, order_in_progress: null })
 }
 
-/** Other changes of an order in progress move `modified` of its resource only if the resource itself changes. */
+/** Any other change of an order in progress updates `modified` of its resource only if the resource itself changes. */
 function setResource(world: World, { resource }: FoundOrder, fields: WaldurRecord): void {
   if (resource === undefined) return
   const { order_in_progress: order, ...plain } = fields
   const differs = Object.entries(plain).some(([name, value]) => !isDeepStrictEqual(resource[name], value))
   if (differs) change(world, [resource], plain)
-  // Not cloned: the nested order has to remain the one that later actions change.
+  // Not cloned: later actions must change this same nested order.
   if (order !== undefined) resource.order_in_progress = order
 }
 

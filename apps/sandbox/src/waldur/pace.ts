@@ -4,7 +4,7 @@
  */
 export const MS_PER_ROW = { allFields: 50, withOrder: 15, trimmed: 3 } as const
 
-/** The time for a list of resources. `fields` are the requested ones, or undefined for whole objects. */
+/** Milliseconds for a list of resources. `fields` are the requested fields; undefined means whole objects. */
 export function paceOfResources(rows: number, fields: ReadonlySet<string> | undefined): number {
   if (fields === undefined) return rows * MS_PER_ROW.allFields
   return rows * (fields.has("order_in_progress") ? MS_PER_ROW.withOrder : MS_PER_ROW.trimmed)

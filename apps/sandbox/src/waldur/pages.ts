@@ -7,7 +7,7 @@ import { detail } from "./errors.ts"
 const DEFAULT_PAGE_SIZE = 10
 const MAX_PAGE_SIZE = 300
 
-/** One page of a list, and the headers about the others. */
+/** One page of a list, with the total count and the links to the other pages. */
 export interface Page {
   rows: readonly WaldurRecord[]
   count: number
@@ -17,10 +17,10 @@ export interface Page {
 /** Returns the requested page, or a 404 if it does not exist. */
 export function cutPage(rows: readonly WaldurRecord[], url: URL): Page | Response {
   const size = pageSize(url.searchParams)
-  // A list without rows still has its first page.
+  // An empty list still has its first page.
   const last = Math.max(1, Math.ceil(rows.length / size))
-  const asked = url.searchParams.getAll("page").at(-1) ?? "1"
-  const number = asked === "last" ? last : /^\s*\d+\s*$/.test(asked) ? Number(asked) : 0
+  const requested = url.searchParams.getAll("page").at(-1) ?? "1"
+  const number = requested === "last" ? last : /^\s*\d+\s*$/.test(requested) ? Number(requested) : 0
   if (number < 1 || number > last) return detail(404, "Invalid page.")
   return {
     rows: rows.slice((number - 1) * size, number * size),
@@ -29,10 +29,10 @@ export function cutPage(rows: readonly WaldurRecord[], url: URL): Page | Respons
   }
 }
 
-/** 0 and invalid values mean 10; more than 300 is silently cut. */
+/** 0 and invalid values mean 10; more than 300 is silently capped. */
 function pageSize(query: URLSearchParams): number {
-  const asked = query.getAll("page_size").at(-1) ?? ""
-  const size = /^\s*\d+\s*$/.test(asked) ? Number(asked) : 0
+  const requested = query.getAll("page_size").at(-1) ?? ""
+  const size = /^\s*\d+\s*$/.test(requested) ? Number(requested) : 0
   return size === 0 ? DEFAULT_PAGE_SIZE : Math.min(size, MAX_PAGE_SIZE)
 }
 
@@ -53,15 +53,18 @@ function links(url: URL, number: number, last: number): string {
   ].join(", ")
 }
 
-/** The fields that `field=` keeps, or undefined for whole objects: no field was requested, or none that a row has. */
-export function askedFields(query: URLSearchParams, rows: readonly WaldurRecord[]): ReadonlySet<string> | undefined {
-  const asked = new Set(query.getAll("field"))
-  if (asked.size === 0) return undefined
-  const known = rows.length === 0 || rows.some((row) => [...asked].some((field) => Object.hasOwn(row, field)))
-  return known ? asked : undefined
+/** The fields that `field=` keeps; undefined means whole objects, if no field was requested or no row has any of them. */
+export function requestedFields(
+  query: URLSearchParams,
+  rows: readonly WaldurRecord[],
+): ReadonlySet<string> | undefined {
+  const requested = new Set(query.getAll("field"))
+  if (requested.size === 0) return undefined
+  const known = rows.length === 0 || rows.some((row) => [...requested].some((field) => Object.hasOwn(row, field)))
+  return known ? requested : undefined
 }
 
-/** The row with only these fields of its outer object, in the row's own order. */
+/** The row with only these top-level fields, in the row's own order. */
 export function trim(row: WaldurRecord, fields: ReadonlySet<string> | undefined): WaldurRecord {
   if (fields === undefined) return row
   const trimmed: WaldurRecord = {}
@@ -69,13 +72,13 @@ export function trim(row: WaldurRecord, fields: ReadonlySet<string> | undefined)
   return trimmed
 }
 
-/** The same for the order that is nested in a resource. */
+/** Applies `trim` to the order that is nested in a resource. */
 export function trimOrder(row: WaldurRecord, fields: ReadonlySet<string> | undefined): WaldurRecord {
   const order = asObject(row.order_in_progress)
   return order === undefined ? row : { ...row, order_in_progress: trim(order, fields) }
 }
 
-/** A value as Waldur sends it: its links use the client's address for the server. */
+/** Sends a value as Waldur does: links use the address at which the client reached the server. */
 export function send(world: World, exchange: Exchange, value: unknown, headers: Record<string, string> = {}): Response {
   const text = JSON.stringify(value)
   const address = `${exchange.origin}/api/`
@@ -85,7 +88,7 @@ export function send(world: World, exchange: Exchange, value: unknown, headers: 
   })
 }
 
-/** A page of a list. `shape` is applied to each row before it is trimmed; `pace` returns the real duration. */
+/** Sends a page of a list. `shape` is applied to each row before it is trimmed; `pace` returns the real duration. */
 export function sendPage(
   world: World,
   exchange: Exchange,
@@ -98,7 +101,7 @@ export function sendPage(
   const page = cutPage(rows, url)
   if (page instanceof Response) return page
   const shaped = page.rows.map(shape)
-  const fields = askedFields(url.searchParams, shaped)
+  const fields = requestedFields(url.searchParams, shaped)
   exchange.paceMs = pace(shaped.length, fields)
   return send(
     world,

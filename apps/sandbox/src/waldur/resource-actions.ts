@@ -1,4 +1,4 @@
-/** What a provider may do with a resource, and its effects. */
+/** The provider's actions on a resource, and their effects. */
 import { asObject, type JsonObject } from "../json.ts"
 import type { WaldurRecord, World } from "../world/world.ts"
 import { detail, invalidField, json, serverErrorPage } from "./errors.ts"
@@ -6,10 +6,10 @@ import { change } from "./world-changes.ts"
 
 type Action = (world: World, resource: WaldurRecord, body: JsonObject) => Response
 
-/** The actions at `/api/marketplace-provider-resources/{uuid}/<action>/` that a provider can POST to. */
+/** The actions that a provider can POST to `/api/marketplace-provider-resources/{uuid}/<action>/`. */
 export const RESOURCE_ACTIONS: Record<string, Action> = {
   set_backend_id(world, resource, body) {
-    // Waldur reads the key without checking that it exists.
+    // Waldur fails if the key is missing.
     if (body.backend_id === undefined) return serverErrorPage()
     change(world, [resource], { backend_id: body.backend_id })
     return json(200, { status: "Resource backend_id has been changed." })

@@ -19,8 +19,8 @@ export const ORDER_STATES = [
   "rejected",
 ]
 
-/** Until an order has left these states, the provider cannot see it. */
-const BEFORE_THE_PROVIDER = ["pending-consumer", "pending-project", "pending-start-date"]
+/** Order states in which the provider cannot see the order yet. */
+const BEFORE_PROVIDER = ["pending-consumer", "pending-project", "pending-start-date"]
 
 const ORDERINGS: Record<string, string> = {
   name: "name",
@@ -37,12 +37,12 @@ const ORDERINGS_OF_7 = ["name", "created"]
 
 export type Test = (row: WaldurRecord) => boolean
 
-/** The filters of `/api/marketplace-resources/` as one predicate, or the 400 for a value that Waldur refuses. */
+/** The filters of `/api/marketplace-resources/` as one predicate, or the 400 for an invalid value. */
 export function resourceFilter(query: URLSearchParams, dialect: Dialect): Test | Response {
   const tests: Test[] = []
   for (const name of new Set(query.keys())) {
     if (dialect === "7.0.7" && FILTERS_OF_8.includes(name)) continue
-    // An empty value is no filter, and the last of a repeated one counts, unless a filter accepts several.
+    // An empty value does not filter. Of repeated values the last counts, unless the filter accepts several.
     const values = query.getAll(name).filter((value) => value !== "")
     const last = query.getAll(name).at(-1) ?? ""
     if (values.length === 0) continue
@@ -143,14 +143,14 @@ function period(
 function visibleToProviders(row: WaldurRecord): boolean {
   if (row.state !== "Creating") return true
   const order = asObject(row.order_in_progress)
-  return order === undefined || !BEFORE_THE_PROVIDER.includes(String(order.state))
+  return order === undefined || !BEFORE_PROVIDER.includes(String(order.state))
 }
 
 function plainUuid(uuid: string): string {
   return uuid.trim().toLowerCase().replaceAll("-", "")
 }
 
-/** The sort order of `o=`; default `created`. Waldur has no second key: tied rows have no defined order. */
+/** The sort order of `o=`; default `created`. Waldur has no secondary key, so tied rows have no defined order. */
 export function resourceOrdering(
   query: URLSearchParams,
   dialect: Dialect,

@@ -4,13 +4,13 @@ import { consumerVisibility, visibility } from "./access.ts"
 import type { WaldurControl } from "./control.ts"
 import { resourceFilter, resourceOrdering } from "./resource-filters.ts"
 
-/** Parameters that select what is shown of a list, not its content. */
+/** Parameters that affect how a list is shown, not which rows it contains. */
 const PRESENTATION = ["page", "page_size", "field"]
 
-/** Which of the two lists; each shows a user different resources. */
+/** The two lists, which show a user different resources. */
 export type View = "consumer" | "provider"
 
-/** Returns a function from a query to the whole list, or to the 400 for a bad filter. */
+/** Returns a function that maps a query to the whole list, or to the 400 for an invalid filter. */
 export function resourceListing(
   world: World,
   control: WaldurControl,
@@ -19,7 +19,7 @@ export function resourceListing(
   let cachedState = ""
   return (query, token, as) => {
     if (control.worldChangesByHand) return computeListing(world, control, query, token, as)
-    // Every change by a POST advances the world's time.
+    // Every POST that changes the world advances its time.
     const state = `${world.now} ${world.resources.length}`
     if (state !== cachedState) {
       cached = new Map()
@@ -52,7 +52,7 @@ function computeListing(
   return isSorted(rows, compare) ? rows : rows.sort(compare)
 }
 
-/** Rows are usually sorted already, and a check costs a fraction of sorting. */
+/** Rows are usually sorted already, and the check is much cheaper than sorting. */
 function isSorted(rows: readonly WaldurRecord[], compare: (a: WaldurRecord, b: WaldurRecord) => number): boolean {
   return rows.every((row, index) => index === 0 || compare(rows[index - 1] as WaldurRecord, row) <= 0)
 }

@@ -1,12 +1,12 @@
 /**
- * Waldur's background worker. An approval only sets the order to executing; the worker moves its resource to Updating
- * or Terminating later, whatever happened to the order since. An order that is done or erred in between leaves its
- * resource in that state permanently, without an order.
+ * Waldur's background worker. An approval only sets the order to executing; the worker sets its resource to Updating
+ * or Terminating later, whatever happened to the order in between. If the order is done or erred by then, the resource
+ * stays in that state permanently, without an order.
  */
 export interface WaldurWorker {
   /**
-   * Milliseconds from an approval to the move of its resource; `"held"`: not before `work()`. Default 0: within the
-   * approval. Applies to the approvals that follow.
+   * Milliseconds from an approval to the change of its resource; `"held"`: not before `work()`. Default 0: within the
+   * approval. Applies to later approvals.
    */
   delay: number | "held"
   /** Runs all pending jobs, oldest first; returns their number. */

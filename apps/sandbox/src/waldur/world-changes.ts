@@ -1,11 +1,11 @@
-/** Finds and changes resources and orders, with the traces that Waldur leaves. */
+/** Finds and changes resources and orders, and updates their times as Waldur does. */
 import { asObject } from "../json.ts"
 import type { WaldurRecord, World } from "../world/world.ts"
 import { secondsLater } from "./instants.ts"
 
 /** Every copy of an order in the world, and its resource. */
 export interface FoundOrder {
-  /** At least one; recorded rows contain copies of the order in the list, generated ones the order itself. */
+  /** At least one: recorded rows contain copies of the listed order, generated rows the same object. */
   copies: WaldurRecord[]
   resource: WaldurRecord | undefined
 }

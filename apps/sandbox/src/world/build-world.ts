@@ -10,15 +10,15 @@ export interface WorldOptions {
   /** Any integer. Affects the ordinary resources only. Default 1. */
   seed?: number
   /**
-   * The minimum number of resources. The hand-written ones come first and are always complete, so a smaller number
-   * gives just these; the rest is generated. Default 60. 100,000 take about a second and 200 MB.
+   * The minimum number of resources. The hand-written ones come first and are always complete; the rest is generated.
+   * Default 60. 100,000 take about a second and 200 MB.
    */
   resources?: number
-  /** False omits the hand-written ones: then there are exactly `resources`, all of them valid. Default true. */
+  /** False omits the hand-written ones: the world has exactly `resources`, all of them valid. Default true. */
   edgeCases?: boolean
 }
 
-/** A world that depends on the options only: no clock, no randomness. Never fails. */
+/** Builds a world that depends only on the options: no clock, no randomness. Never fails. */
 export function buildWorld(options: WorldOptions = {}): World {
   const { seed = 1, resources = 60, edgeCases = true } = options
   return buildFrom({
@@ -30,7 +30,7 @@ export function buildWorld(options: WorldOptions = {}): World {
 
 const NO_CASES: HandWritten = { cases: [], step: 0 }
 
-/** A world of hand-written resources, then of `ordinary` generated ones. */
+/** Builds a world of hand-written resources, followed by `ordinary` generated ones. */
 export function buildFrom(options: HandWritten & { seed?: number; ordinary?: number }): World {
   const { seed = 1, ordinary = 0 } = options
   const tokens = tokensOf({ provider: CSCS.uuid, consumer: ORGANISATIONS.ethz.uuid })

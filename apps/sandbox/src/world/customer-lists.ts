@@ -1,4 +1,4 @@
-/** The lists of customers of each offering. */
+/** The customers list of each offering. */
 import type { Offering } from "./offerings.ts"
 import { customerRecord, nestedProject, type Organisation, type Project } from "./records.ts"
 import type { WaldurCustomer } from "./world.ts"
@@ -6,7 +6,7 @@ import type { WaldurCustomer } from "./world.ts"
 /** Counts the resources of each customer by offering. */
 export interface CustomerLists {
   add(offering: Offering, project: Project): void
-  /** The customers of the offering by name, as Waldur lists them. */
+  /** The offering's customers sorted by name, as Waldur lists them. */
   of(offering: Offering): WaldurCustomer[]
 }
 

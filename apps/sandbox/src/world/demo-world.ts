@@ -8,13 +8,13 @@ const SCRATCH = { offering: "iopsstor", dataType: "scratch" } as const
 const ARCHIVE = { dataType: "archive" } as const
 const GROUP_ONLY = attribute("permissions", "2770")
 
-/** Home directories have many small files, so their inodes are not those of the space. */
+/** Home directories hold many small files, so their inodes do not follow from the space. */
 const inodes = (softMillions: number, hardMillions: number) => ({
   soft_quota_inodes: softMillions * 1_000_000,
   hard_quota_inodes: hardMillions * 1_000_000,
 })
 const space = (soft: number, hard: number) => ({ soft_quota_space: soft, hard_quota_space: hard })
-/** The provider has accepted an order for another size. */
+/** An Update to another size that the provider has accepted. */
 const grows = (from: number, to: number) => ({
   storage: from,
   state: "Updating",
@@ -26,7 +26,7 @@ const grows = (from: number, to: number) => ({
   },
 })
 
-/** Some storage of Swiss research, ordered over three years. */
+/** Storage of Swiss research projects, ordered over three years. */
 const ORDERED: readonly CaseSpec[] = [
   spec("climphys", "project storage", "ethz", "climphys", "Storylines of extreme events", { storage: 800 }),
   spec("reanalysis-ch", "archive", "mch", "reanalysis-ch", "Swiss regional reanalysis", { ...ARCHIVE, storage: 2000 }),
@@ -99,7 +99,7 @@ const ORDERED: readonly CaseSpec[] = [
 /** Microseconds from each creation to the next: 40 days. */
 const STEP = 40 * 86_400_000_000
 
-/** The world of the demo: all of it is served, and its tree fits on one screen. It is always the same. */
+/** Builds the demo's world, which is always the same: all of it is served, and its tree fits on one screen. */
 export function buildDemoWorld(): World {
   return buildFrom({ cases: ORDERED, step: STEP })
 }

@@ -17,11 +17,11 @@ import type { WaldurRecord, World } from "./world.ts"
 
 /** Resources that are the same for every seed. */
 export interface HandWritten {
-  /** In the order of the list. */
+  /** In list order. */
   cases: readonly CaseSpec[]
   /** Microseconds from each creation to the next. */
   step: number
-  /** GIDs of names that are no project's. */
+  /** GIDs of names that do not belong to a project. */
   gids?: ReadonlyArray<readonly [name: string, gid: number]>
 }
 
@@ -32,7 +32,7 @@ export const EDGE_CASES: HandWritten = {
   gids: FURTHER_GIDS,
 }
 
-/** Microseconds, as in Waldur: the first creation, and from a creation to its change. */
+/** In microseconds, as in Waldur: the time of the first creation, and the delay from a creation to a change. */
 const FIRST_CREATED = Date.UTC(2024, 1, 1, 8, 30, 11) * 1000 + 470_210
 const DAY = 86_400_000_000
 const FIRST_GID = 31_001

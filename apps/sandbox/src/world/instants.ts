@@ -1,8 +1,8 @@
-/** A time in Waldur's notation, `2025-10-19T01:15:22.470210Z`, from microseconds since 1970. */
+/** Formats microseconds since 1970 in Waldur's notation, `2025-10-19T01:15:22.470210Z`. */
 export function instant(microseconds: number): string {
   const seconds = Math.floor(microseconds / 1_000_000)
   const fraction = String(microseconds % 1_000_000).padStart(6, "0")
-  // Joined, since a concatenated string keeps its parts in memory.
+  // join(), because a concatenated string keeps its parts in memory.
   return [secondText(seconds), fraction, "Z"].join("")
 }
 

@@ -2,10 +2,10 @@
 import { uuidOf } from "./random.ts"
 import type { WaldurOffering } from "./world.ts"
 
-/** The prefix of links in built rows; there is no such server. */
+/** The prefix of links in built rows. The server does not exist. */
 export const API_URL = "http://waldur.invalid/api/"
 
-/** The provider of an offering: Waldur's offering customer. */
+/** The provider of an offering: the offering's customer in Waldur. */
 export interface Provider {
   slug: string
   /** Null: the rows do not have it. */
@@ -33,7 +33,7 @@ function offering(key: string, slug: string, name: string, type: string, provide
 
 export type OfferingKey = "capstor" | "vast" | "iopsstor" | "iopsstorOfPartner" | "compute"
 
-/** The three storage systems, one of them offered by a second provider too, and an offering that is not storage. */
+/** The three storage systems, one of which a second provider offers too, and an offering that is not storage. */
 export const OFFERINGS: Record<OfferingKey, Offering> = {
   capstor: offering("capstor", "capstor", "Capstor", "Marketplace.Slurm", CSCS),
   vast: offering("vast", "vast", "VAST", "Marketplace.Slurm", CSCS),
@@ -43,7 +43,7 @@ export const OFFERINGS: Record<OfferingKey, Offering> = {
   compute: offering("daint", "daint-gpu", "Daint GPU hours", "Marketplace.Slurm", CSCS),
 }
 
-/** The offering as `/api/marketplace-provider-offerings/{uuid}/` shows it. */
+/** The offering as `/api/marketplace-provider-offerings/{uuid}/` returns it. */
 export function offeringRecord(of: Offering, customers: number, resources: number): WaldurOffering {
   return {
     url: `${API_URL}marketplace-provider-offerings/${of.uuid}/`,

@@ -1,4 +1,4 @@
-/** Ordinary resources in any number, by a seed. */
+/** Any number of ordinary resources, generated from a seed. */
 import type { JsonObject } from "../json.ts"
 import type { CustomerLists } from "./customer-lists.ts"
 import { instant } from "./instants.ts"
@@ -16,11 +16,11 @@ const PERMISSIONS = ["775", "2770", "770", "750"] as const
 const FIRST_CREATED = Date.UTC(2024, 5, 3, 6, 0, 0) * 1000
 const FIRST_GID = 40_001
 
-/** The number of resources that a migration wrote in one transaction: more of one `created` than fit on a page. */
+/** The number of resources that a migration wrote in one transaction, all with the same `created`: more than fit on a page. */
 const MIGRATED = 350
 const BETWEEN_MIGRATIONS = 2000
 
-/** Adds a number of ordinary resources; no two of them have the same path. */
+/** Adds `count` ordinary resources; no two of them have the same path. */
 export function addOrdinaryResources(world: World, customers: CustomerLists, count: number): void {
   const chance = random(world.seed)
   const organisations = Object.values(ORGANISATIONS)

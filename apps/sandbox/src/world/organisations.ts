@@ -7,7 +7,7 @@ function organisation(slug: string, name: string): Organisation {
   return { slug, name, uuid: uuidOf(`customer ${slug}`) }
 }
 
-/** The users of a Swiss national computing centre. */
+/** The customers of a Swiss national computing centre. */
 export const ORGANISATIONS = {
   ethz: organisation("ethz", "ETH Zurich"),
   epfl: organisation("epfl", "EPFL"),
@@ -38,7 +38,7 @@ export function project(of: Organisation, slug: string, name: string): Project {
   return { slug, name, uuid, url: [API_URL, "projects/", uuid, "/"].join(""), organisation: of }
 }
 
-/** Fields of research for generated projects: part of the slug, and the name. */
+/** Fields of research for generated projects: the slug's prefix, and the name. */
 export const FIELDS: ReadonlyArray<readonly [string, string]> = [
   ["climate", "Regional climate ensembles"],
   ["nwp", "Numerical weather prediction"],

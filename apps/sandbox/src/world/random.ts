@@ -1,7 +1,7 @@
-/** Seeded randomness. */
+/** Seeded random numbers. */
 import { createHash } from "node:crypto"
 
-/** Pseudo-random numbers: the same seed gives the same ones, on every machine. */
+/** Pseudo-random numbers: the same seed yields the same sequence on every machine. */
 export interface Random {
   /** At least 0, below 1. */
   next(): number
@@ -24,10 +24,10 @@ export function random(seed: number): Random {
     c = (c + sum) | 0
     return sum >>> 0
   }
-  // The first numbers of neighbouring seeds resemble each other.
+  // The first numbers of adjacent seeds are similar.
   for (let i = 0; i < 16; i++) word()
   const below = (limit: number): number => Math.floor((word() / 2 ** 32) * limit)
-  // Through bytes, since a concatenated string takes several times the memory.
+  // Built from bytes: a concatenated string takes several times the memory.
   const bytes = Buffer.alloc(16)
   return {
     next: () => word() / 2 ** 32,
@@ -42,7 +42,7 @@ export function random(seed: number): Random {
   }
 }
 
-/** 32 hex digits derived from the name only, for rows that keep their uuid for every seed. */
+/** 32 hex digits derived from the name alone, for rows whose uuid does not depend on the seed. */
 export function uuidOf(name: string): string {
   const bytes = createHash("sha1").update(`cscs-sandbox:${name}`).digest().subarray(0, 16)
   bytes[6] = (bytes.readUInt8(6) & 0x0f) | 0x50

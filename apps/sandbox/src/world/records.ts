@@ -37,7 +37,7 @@ export interface ResourceSpec {
   backendMetadata: JsonObject
 }
 
-/** Shared by all rows, and frozen so that no change affects a hundred thousand of them at once. */
+/** Shared by all rows, and frozen so that a change cannot affect a hundred thousand of them at once. */
 const NO_KEYS: JsonObject = Object.freeze({})
 const NO_ITEMS: Json[] = Object.freeze([]) as unknown as Json[]
 const NO_USAGE: JsonObject = Object.freeze({ storage: null })
@@ -257,7 +257,7 @@ export function customerRecord(organisation: Organisation, projects: Json[]): Wa
   }
 }
 
-/** A project as it is nested in a customer. */
+/** A project as nested in a customer. */
 export function nestedProject(project: Project, resources: number): JsonObject {
   return {
     url: project.url,
@@ -271,7 +271,7 @@ export function nestedProject(project: Project, resources: number): JsonObject {
 
 const links = new WeakMap<Offering, { offering: string; plan: string }>()
 
-/** Made once per offering: a hundred thousand rows then share two texts. */
+/** Created once per offering, so that a hundred thousand rows share two strings. */
 function linksOf(offering: Offering): { offering: string; plan: string } {
   const known = links.get(offering)
   if (known !== undefined) return known

@@ -1,4 +1,4 @@
-/** The data that the sandbox's servers show. */
+/** The data that the sandbox's servers serve. */
 import type { JsonObject } from "../json.ts"
 
 /** One row of Waldur's REST API. It may have any content: recorded and broken rows are served too. */
@@ -13,7 +13,7 @@ export type WaldurCustomer = JsonObject
 /**
  * A user's role in Waldur: global (`staff`, `support`), in the provider's organization (`CUSTOMER.OWNER`, `.MANAGER`,
  * `.SUPPORT`, `.READER`), in one of its offerings (`OFFERING.MANAGER`), in a consumer organization, or none.
- * `waldur/access.ts` has the rights of each.
+ * `waldur/access.ts` defines the rights of each.
  */
 export type WaldurRole =
   | "staff"
@@ -35,7 +35,7 @@ export interface WaldurToken {
    * offering.
    */
   organization?: string
-  /** `"all"` that the role shows, or only these, by slug or uuid. `[]`: none. */
+  /** `"all"` that the role allows, or only these offerings, by slug or uuid. `[]`: none. */
   sees: "all" | string[]
   /** Rejected with 401 "Token has expired.". */
   expired: boolean
@@ -45,7 +45,7 @@ export interface WaldurToken {
 export interface EdgeCase {
   /** Stable kebab-case name. */
   label: string
-  /** One line: what is odd about the row. */
+  /** One line about what is odd about the row. */
   about: string
   /** The same object as in `World.resources`. */
   row: WaldurRecord
@@ -57,7 +57,7 @@ export interface EdgeCase {
  */
 export interface World {
   seed: number
-  /** The prefix of links in rows. The Waldur listener replaces it by its own address. */
+  /** The prefix of links in rows. The Waldur listener replaces it with its own address. */
   apiUrl: string
   /**
    * The time of the next change by a POST (`modified`), in Waldur's notation. Every change advances it by one second,
@@ -65,7 +65,7 @@ export interface World {
    */
   now: string
   offerings: WaldurOffering[]
-  /** Offering uuid -> its customers list. A missing offering has an empty list. */
+  /** Offering uuid -> its customers list. A missing offering counts as an empty list. */
   customersByOffering: Map<string, WaldurCustomer[]>
   resources: WaldurRecord[]
   /** Every order, past and in progress. In a built world the rows' nested orders are these same objects. */
@@ -87,7 +87,7 @@ export interface World {
 
 /** The tokens of a built world, by their purpose. */
 export const TOKENS = {
-  /** Sees every offering, the foreign one too. */
+  /** Sees every offering, including the second provider's. */
   staff: "db5cdd1fcb36870abf664ee9ad7d873f2341de0e",
   support: "5b1d7c20e94f63a8d0b2c7e61f9835a47d20be6c",
   owner: "91c4e7ab05d2f8366c1be94a70d53f82c6a9e01d",
@@ -99,14 +99,14 @@ export const TOKENS = {
   partial: "4026eddc44930371e268c72222b6af0a4ae9184b",
   /** Has no role in any offering: 200, an empty list and count 0 everywhere. */
   blind: "cf8ffa4495abb17590ab5df3e47b0ff55146a5b8",
-  /** A reader of the provider: the least that a storage proxy needs. */
+  /** A reader of the provider: all that a storage proxy needs. */
   reader: "3f8e2b07c1d94a65b8e0f7a2946d1c53e07b9a4f",
   /** Rejected as expired. */
   expired: "d021ce5027f33b1c7d3175f304c43c388502639b",
 } as const
 
 /**
- * A world of a caller's own rows, for example recorded ones; omitted fields are empty. The tokens are those of
+ * Builds a world of a caller's own rows, for example recorded ones; omitted fields are empty, and the tokens default to
  * `TOKENS`.
  */
 export function worldOf(parts: Partial<World>): World {

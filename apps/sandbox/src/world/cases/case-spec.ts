@@ -1,16 +1,16 @@
-/** The form of hand-written resources. */
+/** How hand-written resources are specified. */
 import type { JsonObject } from "../../json.ts"
 import type { OfferingKey } from "../offerings.ts"
 import { ORGANISATIONS, type OrganisationKey } from "../organisations.ts"
 import type { Organisation } from "../records.ts"
 import type { WaldurRecord } from "../world.ts"
 
-/** The differences between one hand-written resource and a plain one. */
+/** The differences between a hand-written resource and a plain one. */
 export interface CaseSpec {
   label: string
   about: string
   organisation: Organisation
-  /** Slug and name. Several cases may name the same project. */
+  /** Slug and name. Several cases may share a project. */
   project: readonly [slug: string, name: string]
   offering: OfferingKey
   /** `attributes.storage_data_type` */
@@ -21,11 +21,11 @@ export interface CaseSpec {
   options: JsonObject | null
   backendId: string
   backendMetadata: JsonObject
-  /** The order in progress. One of type Create is also the creation order. */
+  /** The order in progress. A Create is also the creation order. */
   order: { type: string; state: string; attributes?: JsonObject; limits?: JsonObject } | undefined
   /** The same `created` as the previous case, to the microsecond. */
   tied: boolean
-  /** The HPC User API's value for the project's slug; `"ordinary"` is a GID of its own, `"none"` no entry at all. */
+  /** The HPC User API's value for the project's slug: `"ordinary"` is a valid GID of its own, `"none"` no entry at all. */
   gid: "ordinary" | "none" | { sent: unknown }
   /** The customer is not in the offering's customers list. */
   unlisted: boolean
@@ -35,7 +35,7 @@ export interface CaseSpec {
 
 type Rest = Partial<Omit<CaseSpec, "label" | "about" | "organisation" | "project">>
 
-/** A hand-written resource: a plain one of that project, changed by `rest`. */
+/** Specifies a resource of a project: a plain one, changed by `rest`. */
 export function spec(
   label: string,
   about: string,

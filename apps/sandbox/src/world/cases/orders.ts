@@ -42,7 +42,7 @@ function eachTypeInEachState(): CaseSpec[] {
   )
 }
 
-/** An Update order at the provider with this content. */
+/** A resource with an executing Update of this content. */
 function update(label: string, about: string, slug: string, attributes: JsonObject, limits?: JsonObject): CaseSpec {
   return spec(label, about, "mch", slug, "Ensemble forecasts", {
     state: "Updating",
@@ -51,7 +51,7 @@ function update(label: string, about: string, slug: string, attributes: JsonObje
   })
 }
 
-/** A row with a modified pending order. */
+/** A resource whose pending order is changed. */
 function changedOrder(label: string, about: string, slug: string, change: (order: JsonObject) => void): CaseSpec {
   return spec(label, about, "cern", slug, "Detector upgrades", {
     state: "Updating",
@@ -129,17 +129,17 @@ export const ORDERS = [
   update("update-none-of-four", "an Update with neither limits nor options", "icon-ch2", { reason: "new plan" }, {}),
   update(
     "update-old-limits-only",
-    "an Update that has old limits and no new ones",
+    "an Update with old limits but no new ones",
     "inca",
     { old_limits: { storage: 40 } },
     {},
   ),
-  update("update-new-options-only", "an Update that has new options and no old ones", "nowcast", {
+  update("update-new-options-only", "an Update with new options but no old ones", "nowcast", {
     new_options: { soft_quota_space: 55 },
   }),
   update(
     "update-limits-bad",
-    "an Update whose new limit is text without a number",
+    "an Update whose new limit is not a number",
     "radar",
     { old_limits: { storage: "50" } },
     {
@@ -152,13 +152,13 @@ export const ORDERS = [
   changedOrder("update-limits-null", "an Update whose limits are null", "calorimeter", (order) => {
     order.limits = null
   }),
-  changedOrder("order-without-url", "an order in progress that has no url", "muon-system", (order) => {
+  changedOrder("order-without-url", "an order in progress without url", "muon-system", (order) => {
     delete order.url
   }),
   changedOrder("order-url-null", "an order in progress whose url is null", "trigger", (order) => {
     order.url = null
   }),
-  changedOrder("order-url-junk", "an order in progress whose url is no address", "daq-upgrade", (order) => {
+  changedOrder("order-url-junk", "an order in progress whose url is not a URL", "daq-upgrade", (order) => {
     order.url = "not an address"
   }),
   changedOrder("order-state-unknown", "an order in an unknown state", "magnets", (order) => {
@@ -173,7 +173,7 @@ export const ORDERS = [
   spec("order-empty-object", "order_in_progress is {}", "cern", "collimators", "Detector upgrades", {
     change: field("order_in_progress", {}),
   }),
-  spec("order-text", "order_in_progress is a text", "cern", "injectors", "Detector upgrades", {
+  spec("order-text", "order_in_progress is a string", "cern", "injectors", "Detector upgrades", {
     change: field("order_in_progress", "pending-provider"),
   }),
   spec("order-key-missing", "no order_in_progress at all", "cern", "kickers", "Detector upgrades", {

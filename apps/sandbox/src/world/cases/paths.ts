@@ -10,7 +10,7 @@ function backendId(label: string, about: string, slug: string, value: unknown): 
   return spec(label, about, "unil", slug, "Earth sciences", { change: field("backend_id", value) })
 }
 
-/** In a tree of its own (VAST, archive), where parents can follow their resources. */
+/** In a tree of its own (VAST, archive), where parents can take their path from their resources. */
 function placed(label: string, about: string, of: OrganisationKey, slug: string, path: string): CaseSpec {
   return spec(label, about, of, slug, "Data releases", { offering: "vast", dataType: "archive", backendId: path })
 }
@@ -21,20 +21,20 @@ function samePath(label: string, about: string, slug: string, state: string, res
 
 export const PATHS = [
   projectSlug("project-slug-parent", 'the project slug is ".."', ".."),
-  projectSlug("project-slug-climbing", "the project slug climbs out", "../../etc"),
+  projectSlug("project-slug-climbing", "the project slug leaves the tree", "../../etc"),
   projectSlug("project-slug-slash", "the project slug has a slash", "rhine/basel"),
   projectSlug("project-slug-space", "the project slug has a space", "lake geneva"),
   projectSlug("project-slug-leading-dot", "the project slug begins with a dot", ".hidden-lake"),
   projectSlug("project-slug-leading-dash", "the project slug begins with a dash", "-rf"),
   projectSlug("project-slug-newline", "the project slug ends with a line break", "aare\n"),
-  projectSlug("project-slug-umlaut", "the project slug has a letter beyond ASCII", "zürichsee"),
+  projectSlug("project-slug-umlaut", "the project slug has a non-ASCII letter", "zürichsee"),
   projectSlug("project-slug-empty", "the project slug is empty", ""),
   projectSlug("project-slug-256", "the project slug is one character too long", "l".repeat(256)),
-  projectSlug("project-slug-255", "the project slug is as long as may be", "m".repeat(255)),
+  projectSlug("project-slug-255", "the project slug has the maximum length", "m".repeat(255)),
   projectSlug("project-slug-300", "the project slug is far too long", "n".repeat(300)),
   projectSlug("project-slug-uppercase", "the project slug has capitals", "PSI-Muon"),
   projectSlug("project-slug-inner-dots", "the project slug has dots inside", "v2.1_lake-x"),
-  spec("customer-slug-climbing", "the customer slug climbs out", "eawag", "inn-delta", "Water research", {
+  spec("customer-slug-climbing", "the customer slug leaves the tree", "eawag", "inn-delta", "Water research", {
     change: field("customer_slug", "../cscs"),
   }),
 
@@ -60,7 +60,7 @@ export const PATHS = [
   backendId("backend-id-number", "backend_id is a number", "basalt", 31),
   backendId(
     "backend-id-4096-bytes",
-    "an absolute backend_id as long as may be",
+    "an absolute backend_id of the maximum length",
     "flysch",
     `/${"x".repeat(255)}`.repeat(16),
   ),
@@ -72,11 +72,11 @@ export const PATHS = [
   ),
   backendId(
     "backend-id-long-component",
-    "an absolute backend_id with a component of 256",
+    "an absolute backend_id with a component of 256 bytes",
     "tuff",
     `/capstor/${"z".repeat(256)}`,
   ),
-  backendId("backend-id-outside", "an absolute backend_id in a place of the system", "molasse", "/etc/cron.d/molasse"),
+  backendId("backend-id-outside", "an absolute backend_id in a system directory", "molasse", "/etc/cron.d/molasse"),
 
   placed(
     "shared-parent-first",
@@ -125,14 +125,19 @@ export const PATHS = [
   samePath("live-beside-removed-same-path", "live, at the path of one that is Terminated", "gaze", "OK"),
   samePath(
     "removing-same-path-first",
-    "two that go, with one path, and none that stays",
+    "two removed resources with one path, and no live one",
     "handwriting",
     "Terminating",
     {
       order: { type: "Terminate", state: "executing" },
     },
   ),
-  samePath("removing-same-path-second", "two that go, with one path, and none that stays", "handwriting", "Terminated"),
+  samePath(
+    "removing-same-path-second",
+    "two removed resources with one path, and no live one",
+    "handwriting",
+    "Terminated",
+  ),
   samePath(
     "unapproved-terminate-same-path",
     "Terminating with an order that the customer has not approved, beside a live one",

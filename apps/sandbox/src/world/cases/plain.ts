@@ -83,7 +83,7 @@ export const PLAIN = [
       tied: true,
     },
   ),
-  spec("one-of-a-large-group", "a further project of a customer with many", "ethz", "exclaim", "Kilometre-scale ICON"),
+  spec("one-of-a-large-group", "one more project of a customer with many", "ethz", "exclaim", "Kilometre-scale ICON"),
   spec(
     "created-tied-first",
     "created at the same microsecond as the next two",
@@ -111,10 +111,10 @@ export const PLAIN = [
       tied: true,
     },
   ),
-  spec("terminated", "gone, but Waldur keeps the row", "unige", "exo-atmos", "Atmospheres of exoplanets", {
+  spec("terminated", "removed, but Waldur keeps the row", "unige", "exo-atmos", "Atmospheres of exoplanets", {
     state: "Terminated",
   }),
-  spec("erred-without-order", "Erred, nothing under way", "unil", "ice-flow", "Flow of Greenland's glaciers", {
+  spec("erred-without-order", "Erred, without an order", "unil", "ice-flow", "Flow of Greenland's glaciers", {
     state: "Erred",
   }),
   spec("erred-with-order", "Erred while an Update is executing", "unifr", "soft-matter", "Self-assembly of colloids", {

@@ -54,7 +54,7 @@ export const QUOTAS = [
     soft_quota_indoes: 1_100_000,
     hard_quota_indoes: 1_200_000,
   }),
-  overrides("quota-inodes-both-spellings", "inodes and indoes that contradict each other", "gaia-f", {
+  overrides("quota-inodes-both-spellings", "inodes and indoes with contradicting values", "gaia-f", {
     soft_quota_inodes: 3_000_000,
     hard_quota_inodes: 4_000_000,
     soft_quota_indoes: 1_000_000,
@@ -73,11 +73,11 @@ export const QUOTAS = [
     hard_quota_space: -2,
   }),
   overrides("quota-inodes-negative", "a negative inode override", "gaia-j", { hard_quota_inodes: -1000 }),
-  overrides("quota-space-text", "space overrides as texts that are numbers", "gaia-k", {
+  overrides("quota-space-text", "space overrides as numeric strings", "gaia-k", {
     soft_quota_space: "30",
     hard_quota_space: "35.5",
   }),
-  overrides("quota-space-junk", "a space override that is no number", "gaia-l", { hard_quota_space: "plenty" }),
+  overrides("quota-space-junk", "a space override that is not a number", "gaia-l", { hard_quota_space: "plenty" }),
   overrides("quota-inodes-junk", "inode overrides true and inf", "gaia-m", {
     soft_quota_inodes: true,
     hard_quota_inodes: "inf",

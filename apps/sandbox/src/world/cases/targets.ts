@@ -56,18 +56,18 @@ export const TARGETS = [
     ...PROJECT_ITEM,
     unixGid: 100,
   }),
-  projectItem("project-item-text-gid", "a project_item whose GID is a text", "sensors", {
+  projectItem("project-item-text-gid", "a project_item whose GID is a string", "sensors", {
     ...PROJECT_ITEM,
     unixGid: "45001",
   }),
-  projectItem("project-item-bad-id", "a project_item whose itemId is no UUID", "lasers", {
+  projectItem("project-item-bad-id", "a project_item whose itemId is not a UUID", "lasers", {
     ...PROJECT_ITEM,
     itemId: "42",
   }),
-  projectItem("project-item-junk", "project_item is a text", "optics", "see the ticket"),
+  projectItem("project-item-junk", "project_item is a string", "optics", "see the ticket"),
   projectItem("project-item-null", "project_item is null", "valves", null),
   projectItem("project-item-list", "project_item is a list", "pumps", [PROJECT_ITEM]),
-  projectItem("project-item-of-users", "a project_item where the target is a user", "welding", PROJECT_ITEM, {
+  projectItem("project-item-of-users", "a project_item although the target is a user", "welding", PROJECT_ITEM, {
     dataType: "users",
   }),
   userItem("user-item-dashed", "a valid user_item", "planning", USER_ITEM),
@@ -84,7 +84,7 @@ export const TARGETS = [
     ...USER_ITEM,
     primaryProject: { name: "ada", unixGid: 999, active: true },
   }),
-  userItem("user-item-small-uid", "a user_item with a UID of the system's", "pricing", { ...USER_ITEM, unixUid: 0 }),
+  userItem("user-item-small-uid", "a user_item with a system UID", "pricing", { ...USER_ITEM, unixUid: 0 }),
   userItem("user-item-without-project", "a user_item without primaryProject", "auctions", {
     ...USER_ITEM,
     primaryProject: undefined,
@@ -109,7 +109,7 @@ export const TARGETS = [
   gid("gid-1000", "the smallest GID that is allowed", "kaons", 1000),
   gid("gid-zero", "the GID of root", "leptons", 0),
   gid("gid-negative", "a negative GID", "mesons", -31001),
-  gid("gid-text", "a GID as a text", "baryons", "31001"),
+  gid("gid-text", "a GID as a string", "baryons", "31001"),
   gid("gid-fraction", "a GID with a fraction", "hadrons", 31001.5),
   gid("gid-null", "a GID that is null", "gluons", null),
   gid("gid-true", "a GID that is true", "quarks", true),

@@ -73,10 +73,10 @@ export const TREE = [
   malformed("slug-null", "the slug is null", "import-03", "slug", null),
   malformed("uuid-missing", "no uuid", "import-04", "uuid", undefined),
   malformed("uuid-null", "the uuid is null", "import-05", "uuid", null),
-  malformed("uuid-junk", "the uuid is none", "import-06", "uuid", "resource-42"),
+  malformed("uuid-junk", "the uuid is not a UUID", "import-06", "uuid", "resource-42"),
   malformed(
     "uuid-dashed",
-    "the uuid comes dashed and in capitals",
+    "the uuid has dashes and capitals",
     "import-07",
     "uuid",
     "0F8FAD5B-D9CB-469F-A165-70867728950E",
@@ -94,7 +94,7 @@ export const TREE = [
 
   spec(
     "foreign-offering",
-    "belongs to an offering that is no storage; no filter by the three slugs shows it",
+    "belongs to an offering that is not storage; filters by the three slugs hide it",
     "unibas",
     "qm-mm",
     "Enzyme design",
