@@ -57,10 +57,7 @@ export const NoList = () => {
     <Notice>
       <p>The list is empty.</p>
       {place.value.filters.state === "" ? (
-        <p>
-          Waldur has no resources in the configured storage systems, or all of them are skipped: see Problems and
-          Health.
-        </p>
+        <p>Waldur has no resources in the configured storage systems, or all are skipped: see Problems and Health.</p>
       ) : (
         <button type="button" class="link" onClick={clearFilters}>
           Show all Waldur states

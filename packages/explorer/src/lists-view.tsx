@@ -22,17 +22,13 @@ const headings: Readonly<Record<(typeof kinds)[number], string>> = {
 }
 const within = (what: string): string => what.charAt(0).toLowerCase() + what.slice(1)
 /** Milliseconds below which the observed part of a wait that began earlier is not worth showing. */
-const shortestShownWait = 60_000
+const shortWait = 60_000
 
 /** How long the page has seen an entry wait: the list does not contain order times. */
 const HowLong = ({ of }: { of: Waiting }) => {
   const seen = list.value.waitingSince.get(keyOf(of.entry))
   const waited = now.value - (seen?.since ?? now.value)
-  const words = seen?.isBeginning
-    ? `for ${span(waited)}`
-    : waited < shortestShownWait
-      ? ""
-      : `for at least ${span(waited)}`
+  const words = seen?.isBeginning ? `for ${span(waited)}` : waited < shortWait ? "" : `for at least ${span(waited)}`
   return <span class="faint">{words}</span>
 }
 

@@ -59,7 +59,7 @@ const failureOf = async (response: Response): Promise<Failure> => {
       return {
         kind: "forbidden",
         what: `This account does not have access.${reported}`,
-        wayOn: "Ask an operator of the proxy for the required role, or sign in with another account.",
+        wayOn: "Ask an operator of the proxy for the required role, or sign out and use another account.",
       }
     case 502:
       return {
@@ -82,25 +82,21 @@ const failureOf = async (response: Response): Promise<Failure> => {
   }
 }
 
-interface RequestOptions {
+interface Options {
   readonly token?: string | undefined
   readonly headers?: Readonly<Record<string, string>>
   readonly signal?: AbortSignal
 }
 
 /** Bypasses the browser's cache, which would store the data and hide a 304. */
-const request = (path: string, { token, headers, signal }: RequestOptions): Promise<Response | undefined> =>
+const request = (path: string, { token, headers, signal }: Options): Promise<Response | undefined> =>
   fetch(addressOf(path), {
     cache: "no-store",
     headers: { ...headers, ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }) },
     ...(signal === undefined ? {} : { signal }),
   }).catch(() => undefined)
 
-const json = async <A extends object>(
-  path: string,
-  options: RequestOptions = {},
-  accepted = 200,
-): Promise<A | Failure> => {
+const json = async <A extends object>(path: string, options: Options = {}, accepted = 200): Promise<A | Failure> => {
   const response = await request(path, options)
   if (response === undefined) return offline
   if (!response.ok && response.status !== accepted) return failureOf(response)

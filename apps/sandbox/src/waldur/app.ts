@@ -9,7 +9,7 @@ import { shapeOrder, shapeResource, VERSIONS } from "./dialect.ts"
 import { detail, invalidField, json, methodNotAllowed, notFoundPage } from "./errors.ts"
 import { ORDER_ACTIONS } from "./order-actions.ts"
 import { paceOfResources } from "./pace.ts"
-import { requestedFields, send, sendPage, trim, trimOrder } from "./pages.ts"
+import { send, sendPage, trim, trimOrder, wantedFields } from "./pages.ts"
 import { RESOURCE_ACTIONS, RESOURCE_ACTIONS_OF_8 } from "./resource-actions.ts"
 import { ORDER_STATES, type Test } from "./resource-filters.ts"
 import { resourceListing } from "./resource-listing.ts"
@@ -67,7 +67,7 @@ export function createWaldurApp(world: World, control: WaldurControl): Hono<Env>
       if (row === undefined || !sees(row)) return unknown("Resource")
       const { searchParams } = new URL(c.req.url)
       const shaped = shapeResource(control.dialect, row)
-      const fields = requestedFields(searchParams, [shaped])
+      const fields = wantedFields(searchParams, [shaped])
       c.env.paceMs = paceOfResources(1, fields)
       return send(world, c.env, trim(shaped, fields))
     })
@@ -102,7 +102,7 @@ export function createWaldurApp(world: World, control: WaldurControl): Hono<Env>
   app.get("/api/marketplace-provider-offerings/:uuid/", (c) => {
     const offering = findOffering(world, c.get("token"), c.req.param("uuid"))
     if (offering === undefined) return unknown("Offering")
-    return send(world, c.env, trim(offering, requestedFields(new URL(c.req.url).searchParams, [offering])))
+    return send(world, c.env, trim(offering, wantedFields(new URL(c.req.url).searchParams, [offering])))
   })
 
   app.get("/api/marketplace-provider-offerings/:uuid/customers/", (c) => {
@@ -125,7 +125,7 @@ export function createWaldurApp(world: World, control: WaldurControl): Hono<Env>
     const order = findOrder(world, plain(c.req.param("uuid")))?.copies[0]
     if (order === undefined || !visibility(world, c.get("token"))(order)) return unknown("Order")
     const shaped = shapeOrder(control.dialect, order)
-    return send(world, c.env, trim(shaped, requestedFields(new URL(c.req.url).searchParams, [shaped])))
+    return send(world, c.env, trim(shaped, wantedFields(new URL(c.req.url).searchParams, [shaped])))
   })
 
   app.post("/api/marketplace-orders/:uuid/:action/", async (c) => {

@@ -95,8 +95,7 @@ function isExpired(world: World, { resource }: FoundOrder): boolean {
 }
 
 /**
- * Queues the change of the resource's state, whatever happens to the order until then. A Creating resource already has its
- * state.
+ * Queues the resource's change of state, whatever happens to the order until then. A Create needs none.
  */
 function queueForWorker(world: World, found: FoundOrder, worker: WaldurWorker): void {
   const fields = stateWhileExecuting(found)

@@ -54,10 +54,7 @@ function links(url: URL, number: number, last: number): string {
 }
 
 /** The fields that `field=` keeps; undefined means whole objects, if no field was requested or no row has any of them. */
-export function requestedFields(
-  query: URLSearchParams,
-  rows: readonly WaldurRecord[],
-): ReadonlySet<string> | undefined {
+export function wantedFields(query: URLSearchParams, rows: readonly WaldurRecord[]): ReadonlySet<string> | undefined {
   const requested = new Set(query.getAll("field"))
   if (requested.size === 0) return undefined
   const known = rows.length === 0 || rows.some((row) => [...requested].some((field) => Object.hasOwn(row, field)))
@@ -101,7 +98,7 @@ export function sendPage(
   const page = cutPage(rows, url)
   if (page instanceof Response) return page
   const shaped = page.rows.map(shape)
-  const fields = requestedFields(url.searchParams, shaped)
+  const fields = wantedFields(url.searchParams, shaped)
   exchange.paceMs = pace(shaped.length, fields)
   return send(
     world,

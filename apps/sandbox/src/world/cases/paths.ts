@@ -123,21 +123,10 @@ export const PATHS = [
   }),
   samePath("removed-beside-live-same-path", "Terminated, at the path of a live one", "gaze", "Terminated"),
   samePath("live-beside-removed-same-path", "live, at the path of one that is Terminated", "gaze", "OK"),
-  samePath(
-    "removing-same-path-first",
-    "two removed resources with one path, and no live one",
-    "handwriting",
-    "Terminating",
-    {
-      order: { type: "Terminate", state: "executing" },
-    },
-  ),
-  samePath(
-    "removing-same-path-second",
-    "two removed resources with one path, and no live one",
-    "handwriting",
-    "Terminated",
-  ),
+  samePath("removing-same-path-first", "two removed, with one path, and no live one", "handwriting", "Terminating", {
+    order: { type: "Terminate", state: "executing" },
+  }),
+  samePath("removing-same-path-second", "two removed, with one path, and no live one", "handwriting", "Terminated"),
   samePath(
     "unapproved-terminate-same-path",
     "Terminating with an order that the customer has not approved, beside a live one",
