@@ -1,4 +1,4 @@
-"""Headers, schema conversion and an ETag check that Schemathesis lacks."""
+"""Adds to Schemathesis: more headers, a schema conversion and an ETag check."""
 
 import hashlib
 
@@ -27,7 +27,7 @@ def before_call(context, case, kwargs):
 
 @schemathesis.hook
 def before_load_schema(context, raw_schema):
-    """Replaces prefixItems, which Schemathesis turns into Draft 7's list of items and then refuses in OpenAPI 3.1."""
+    """Replaces prefixItems, which Schemathesis converts to Draft 7's list of items and then rejects in OpenAPI 3.1."""
     nodes = [raw_schema]
     while nodes:
         node = nodes.pop()
@@ -47,7 +47,7 @@ def etag_conformance(ctx, response, case):
         return
     again = response.request.copy()
     again.headers["If-None-Match"] = etag[0]
-    answer = requests.Session().send(again, timeout=30)
-    assert answer.status_code == 304, f"If-None-Match: {etag[0]} gets a {answer.status_code}"
-    assert answer.headers.get("ETag") == etag[0], f"a 304 for {etag[0]} has the ETag {answer.headers.get('ETag')}"
-    assert not answer.content and "Content-Type" not in answer.headers, "a 304 has a body"
+    repeated = requests.Session().send(again, timeout=30)
+    assert repeated.status_code == 304, f"If-None-Match: {etag[0]} returns {repeated.status_code}"
+    assert repeated.headers.get("ETag") == etag[0], f"a 304 for {etag[0]} has the ETag {repeated.headers.get('ETag')}"
+    assert not repeated.content and "Content-Type" not in repeated.headers, "a 304 has a body"

@@ -1,4 +1,4 @@
-/** What others make of the description: a linter's verdict, generated clients, and the examples that use them. */
+/** Checks of the API's description with other programs: a linter, generated clients, and the examples that use them. */
 import assert from "node:assert"
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { delimiter, join } from "node:path"
@@ -10,19 +10,20 @@ import openapiTS, { astToString } from "openapi-typescript"
 const workspace = join(import.meta.dirname, "..")
 const examples = join(workspace, "..", "..", "examples")
 
-/** All of Redocly's rules but two. */
+/** All of Redocly's rules except two. */
 const rules = {
-  // The reference document's path has one.
+  // The contract's path has a trailing slash.
   "no-path-trailing-slash": "off",
-  // Health and metrics refuse no GET.
+  // Health and metrics never return a 4xx to a GET.
   "operation-4xx-response": "off",
 } as const
 
 /**
- * Starts a proxy with authentication over a quiet sandbox.
+ * Starts a sandbox without orders and a proxy with authentication.
  *
- * @param scratch for all that is generated
- * @param packages the folder with Python's packages
+ * @param scratch the folder for everything that is generated
+ * @param packages the folder with the Python packages
+ * @returns the checks by name
  */
 export const clientChecks = async (scratch: string, packages: string) => {
   const world = buildWorld({ edgeCases: false, resources: 40 })
@@ -56,7 +57,7 @@ export const clientChecks = async (scratch: string, packages: string) => {
       const problems = await lintFromString({ source: description, absoluteRef: document, config })
       const lines = problems.map(({ ruleId, message, location }) => `${ruleId}: ${message} ${location[0]?.pointer}`)
       if (lines.length > 0) throw new Error(`\n${lines.join("\n")}`)
-      return "no complaint"
+      return "no findings"
     },
 
     "a generated TypeScript client, and its example": async () => {
@@ -81,12 +82,12 @@ export const clientChecks = async (scratch: string, packages: string) => {
       const isThere = (row: WaldurRecord) => existsSync(join(root, pathOf(row)))
 
       await reconcile()
-      assert(rows.every(isThere), "not each resource has its directory")
+      assert(rows.every(isThere), "some resources have no directory")
       const [removed, withoutUrl, changed, created] = rows as [WaldurRecord, WaldurRecord, WaldurRecord, WaldurRecord]
       const uuid = (number: number) => String(number).padStart(32, "0")
       placeOrder(world, removed, { uuid: uuid(1), type: "Terminate", state: "pending-provider", attributes: {} })
       const order = placeOrder(world, withoutUrl, { uuid: uuid(2), type: "Terminate", state: "executing" })
-      // The proxy serves no URL of another host.
+      // The proxy does not serve URLs of other hosts.
       const elsewhere = { ...order, url: "https://x.example.org/" }
       Object.assign(withoutUrl, { state: "Terminating", order_in_progress: elsewhere })
       const limits = { limits: { storage: 77 }, attributes: { old_limits: changed.limits as object } }
@@ -95,17 +96,20 @@ export const clientChecks = async (scratch: string, packages: string) => {
       placeOrder(world, created, { uuid: uuid(4), type: "Create", state: "pending-provider" })
 
       await reconcile()
-      assert(!isThere(removed) && removed.state === "Terminated", "a removal is not moved to the trash")
-      assert(isThere(withoutUrl), "a removal without a URL is touched")
+      assert(!isThere(removed) && removed.state === "Terminated", "a removed directory is not in the trash")
+      assert(isThere(withoutUrl), "a removal without a URL is not left alone")
       const limit = (changed.limits as { storage: number }).storage
-      assert(changed.state === "OK" && limit === 77, "a change is not done")
-      // Once before the report, and once more when the list has it as the resource's own.
+      assert(changed.state === "OK" && limit === 77, "an update is not done")
+      // Once before the report, and once more when the list has the quota as the resource's own.
       const settings = readFileSync(join(scratch, "quotas"), "utf8").split("\n")
-      assert(settings.filter((line) => line.includes(" 77000000000000 ")).length === 2, "its quota is not set first")
+      assert(
+        settings.filter((line) => line.includes(" 77000000000000 ")).length === 2,
+        "the quota of an update is not set before the report",
+      )
       assert(created.state === "OK" && isThere(created), "a creation is not done")
       const again = await reconcile()
       assert.equal(again, "", `left to do: ${again}`)
-      return `${rows.length} directories, and an order of each kind is done`
+      return `${rows.length} directories, and an order of each type done`
     },
 
     "the Ansible example": async () => {
@@ -125,14 +129,14 @@ export const clientChecks = async (scratch: string, packages: string) => {
       const changed = async () =>
         Number(/changed=(\d+)/.exec(await run("ansible-playbook", args, { ...options, env }))?.[1])
       const [first, second] = [await changed(), await changed()]
-      assert(first > 0 && second === 0, `it changed ${first} and then ${second} things`)
+      assert(first > 0 && second === 0, `it changed ${first} things, and then ${second}`)
       rmSync(registry)
-      await assert.rejects(changed(), /was not made for/, "it takes a directory that it did not make")
-      return "the second run changes nothing, and the third refuses what it did not make"
+      await assert.rejects(changed(), /was not made for/, "it adopts a directory that it did not create")
+      return "the second run changes nothing, and the third refuses a directory that it did not create"
     },
   }
 }
 
-/** The place of a resource without a `backend_id`, by the contract. */
+/** The path of a resource without a `backend_id`, by the contract. */
 const pathOf = ({ offering_slug, attributes, provider_slug, customer_slug, project_slug }: WaldurRecord): string =>
   [offering_slug, (attributes as WaldurRecord).storage_data_type, provider_slug, customer_slug, project_slug].join("/")

@@ -1,8 +1,8 @@
 /**
- * `pnpm run check:api`: checks that the running proxy's responses conform to its own /openapi.json, and that none is a
- * 500. Schemathesis makes the requests, valid and invalid ones, against the real process over the sandbox, once with
- * authentication and once without. Then a linter reads the document, clients are generated from it, and examples/ runs.
- * Exit code 1 if a step fails, or if a program for it is unavailable.
+ * `pnpm run check:api`: checks that a running proxy's responses conform to its own /openapi.json, and that none is a 500.
+ * Schemathesis sends valid and invalid requests to a real process, once with authentication and once without. Then a linter
+ * reads the document, clients are generated from it, and the examples run. Exit code 1 if a step fails, or if a program for
+ * it is unavailable.
  */
 import { createHash } from "node:crypto"
 import { readFileSync } from "node:fs"
@@ -16,18 +16,18 @@ const requirements = join(here, "requirements.txt")
 // Schemathesis and Hypothesis write their caches to the working directory.
 const scratch = scratchFolder("api")
 
-/** The folder with Schemathesis and what it imports, for this version of Python. */
+/** The folder with Schemathesis and its dependencies, for this version of Python. */
 const packages = async (): Promise<string> => {
   const version = await run("python3", ["-c", "import platform; print(platform.python_version(), end='')"])
   const pinned = createHash("sha256").update(readFileSync(requirements)).digest("hex").slice(0, 8)
-  // No package may run its own build.
+  // No package may run a build.
   const flags = ["--quiet", "--disable-pip-version-check", "--only-binary=:all:"]
   return cachedFolder(`api-checks/packages-${version}-${pinned}`, (target) =>
     run("python3", ["-m", "pip", "install", ...flags, "--target", target, "--requirement", requirements]),
   )
 }
 
-/** Schemathesis' own summary. A run without requests has not passed. */
+/** Extracts Schemathesis' summary. A run that skipped operations, or sent few requests, fails. */
 const summary = (report: string): string => {
   const [, selected, all] = /Selected: (\d+)\/(\d+)/.exec(report) ?? []
   const [, tested] = /Tested: (\d+)/.exec(report) ?? []

@@ -1,6 +1,6 @@
 /**
- * `pnpm demo`: the sandbox and the storage proxy side by side on loopback. Prints the tree of entries and what to try, and
- * serves until it is stopped. `--port` sets the proxy's port; `--odd` serves the world with all edge cases of the tests.
+ * `pnpm demo`: the sandbox and the storage proxy side by side on loopback. Prints the tree of entries and commands to try,
+ * and serves until it is stopped. `--port` sets the proxy's port; `--odd` serves the world with all edge cases of the tests.
  */
 import { existsSync, mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -12,7 +12,7 @@ const failed = (why: string): never => {
   console.error(why)
   process.exit(1)
 }
-const usage = "Usage: npx -y pnpm@12 demo [--port PORT] [--odd]    --odd: the world of edge cases"
+const usage = "Usage: npx -y pnpm@12 demo [--port PORT] [--odd]    --odd: serve a world of edge cases"
 const given = () => {
   try {
     const options = { port: { type: "string", default: "8080" }, odd: { type: "boolean", default: false } } as const
@@ -23,7 +23,7 @@ const given = () => {
 }
 const { port, odd } = given()
 
-// Before the folder's own handlers, which end a tool with 130: that a demo is stopped is no failure.
+// Registered before the folder's own handlers, which exit with 130: stopping a demo is not a failure.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.once(signal, () => {
     console.log("\nThe demo has ended.")
@@ -36,7 +36,7 @@ const { waldur, hpcUserApi, issuer, world } = await startSandbox({
   worldChangesByHand: false,
 })
 const put = (name: string, text: string, mode = 0o600) => writeFileSync(join(folder, name), text, { mode })
-// This Node: a shell may find an older one.
+// Uses this Node: the shell's may be older.
 const putCommand = (name: string, ...words: ReadonlyArray<string>) => {
   const quoted = words.map((word) => `'${word.replaceAll("'", "'\\''")}'`)
   put(name, `#!/bin/sh\nexec ${quoted.join(" ")} "$@"\n`, 0o700)
@@ -62,20 +62,20 @@ auth:
 )
 putCommand("storage-proxy", ...executable())
 
-// A fresh clone has not built the page that the demo opens with.
+// In a fresh clone the explorer is not built yet.
 const explorer = join(import.meta.dirname, "../../../packages/explorer")
 if (!existsSync(join(explorer, "dist/index.html"))) {
   await run(process.execPath, [join(explorer, "node_modules/vite/bin/vite.js"), "build"], { cwd: explorer })
 }
-// Groups of their own: Ctrl+C reaches this process only, which ends them.
+// In its own process group: Ctrl+C reaches only this process, which ends the proxy.
 const proxy = await startProxy({
   args: ["--config", "demo.yaml", "--host", "127.0.0.1", "--port", port],
   directory: folder,
   isReady: true,
   hasGroup: true,
-}).catch((error: Error) => failed(`The demo does not start. ${error.message.trim().split("\n").at(-1)}`))
+}).catch((error: Error) => failed(`The demo cannot start: ${error.message.trim().split("\n").at(-1)}`))
 void proxy.ended.then((code) => failed(`${proxy.stderr()}\nThe proxy ended with ${code}.`))
-// A provisioner for tries: its mount points are below the folder.
+// The configuration of a provisioner whose mount points are below the folder.
 const systems = ["capstor", "vast", "iopsstor"]
 for (const system of systems) mkdirSync(join(folder, "disk", system), { recursive: true, mode: 0o755 })
 put(
@@ -84,14 +84,14 @@ put(
 waldur_api_url: ${waldur.url}
 waldur_api_token: ${waldur.actingToken}   # may act on orders
 state_path: ${folder}/state
-prefix: ${folder}/disk      # precedes each mount point; none in production
-storage_systems:            # name in entries: plain directories, for tries
+prefix: ${folder}/disk      # precedes each mount point; omit in production
+storage_systems:            # name in entries; plain directories, for a trial
 ${systems.map((system) => `  ${system}: {driver: directory, root: ${folder}/disk/${system}}`).join("\n")}
 `,
 )
 const provisioner = join(import.meta.dirname, "../../../apps/provisioner/src/main.ts")
 putCommand("storage-provisioner", process.execPath, provisioner)
-// What examples/python takes from the environment; the proxy, without authentication, ignores the token.
+// The variables that examples/python reads; a proxy without authentication ignores the token.
 put(
   "provisioner.env",
   `export PROXY_URL=${proxy.url}
@@ -122,8 +122,8 @@ ${cli("tree")}
 ${cli("explain", ` ${world.resources[0]?.slug}`)}
 ${cli("export", " --out entries.json")}
   ./storage-proxy diff entries.json ${proxy.url}
-  . ./provisioner.env      # for a provisioner, such as examples/python
+  . ./provisioner.env      # the variables of examples/python
 
-In the same folder, storage-provisioner and provisioner.yaml bring the entries to disk: docs/provisioning.md.
+storage-provisioner, with provisioner.yaml in the same folder, creates the entries on disk: docs/provisioning.md.
 
 API reference: ${proxy.url}/docs/     Stop with Ctrl+C.`)

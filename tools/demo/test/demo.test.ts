@@ -5,11 +5,11 @@ import { buildWorld } from "@cscs/sandbox"
 import { expect, onTestFinished, test } from "vitest"
 
 const main = fileURLToPath(new URL("../src/main.ts", import.meta.url))
-/** Generous for a machine that is busy: five processes start one after another. */
+/** Generous for a busy machine: five processes start one after another. */
 const startWithinMs = 120_000
 
-/** The demo at a free port, in a process group of its own as in a terminal. */
-const aDemo = async (...args: ReadonlyArray<string>) => {
+/** Starts the demo on a free port, in its own process group as in a terminal. */
+const startDemo = async (...args: ReadonlyArray<string>) => {
   const port = await freePort()
   const demo = spawnProxy({ command: [process.execPath, main, "--port", String(port), ...args], hasGroup: true })
   onTestFinished(async () => void (await demo.stop("SIGINT")))
@@ -24,8 +24,8 @@ const aDemo = async (...args: ReadonlyArray<string>) => {
   }
 }
 
-test("the demo prints a tree for one screen and commands that work, and Ctrl+C ends it quietly", async () => {
-  const { url, printed, stdout, stderr, stop } = await aDemo()
+test("the demo prints a tree that fits on one screen and commands that work, and Ctrl+C ends it quietly", async () => {
+  const { url, printed, stdout, stderr, stop } = await startDemo()
   const opened = printed.indexOf("\n\n")
   const [tree = "", ...tried] = printed.slice(opened + 2).split(/\n\d+ entries, /)
   expect(printed.slice(0, opened)).toBe(`Explorer: ${url}/explorer/`)
@@ -46,7 +46,7 @@ test("the demo prints a tree for one screen and commands that work, and Ctrl+C e
   const folder = /^cd '(.*)'/.exec(others[0] ?? "")?.[1] ?? ""
   const shown = others.map((command) => command.split(" ")[1]).join(" ")
   expect(shown).toBe(`'${folder}' check tree explain export diff ./provisioner.env`)
-  // In a shell without this workspace's variables, as another terminal's is.
+  // In a shell without this workspace's variables, like another terminal.
   const script = [...others, 'echo "a provisioner of $PROXY_URL"'].join("\n")
   const output = await run("/bin/sh", ["-ec", script], { env: { PATH: "/usr/bin:/bin" } })
   expect(output).toContain(tree.trimEnd())
@@ -64,6 +64,6 @@ test("the demo prints a tree for one screen and commands that work, and Ctrl+C e
 })
 
 test("the demo with --odd serves the edge cases of the tests", async () => {
-  const { printed } = await aDemo("--odd")
+  const { printed } = await startDemo("--odd")
   expect(printed).toContain(`, from ${buildWorld().resources.length} resources `)
 })

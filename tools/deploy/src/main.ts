@@ -1,7 +1,7 @@
 /**
- * `pnpm run check:deployment`: checks deploy/ and .github/. The images' folders are built by the Dockerfiles' own
- * commands in a clean copy, and started; Dockerfiles, workflows, units, charts, alerts and dashboard are checked by their
- * own linters. Exit code 1 if anything is wrong, or if a linter is unavailable.
+ * `pnpm run check:deployment`: checks deploy/ and .github/. It builds the images' folders with the Dockerfiles' own
+ * commands in a clean copy, and starts them; and it runs the linters for Dockerfiles, workflows, units, charts, alerts and
+ * the dashboard. Exit code 1 if anything is wrong, or if a linter is unavailable.
  */
 import { globSync } from "node:fs"
 import { chmod, mkdir, writeFile } from "node:fs/promises"
@@ -21,16 +21,16 @@ const charts = [chart, join(deploy, "helm/storage-provisioner")]
 const scratch = scratchFolder("deployment")
 
 await mkdir(`${scratch}/image`)
-// Not only for root: the image's user must traverse it.
+// The image's user must be able to traverse it.
 await chmod(scratch, 0o755)
 const [app, provisioner]: ReadonlyArray<string> =
   (await reportedStep(
-    "the Dockerfiles' builds, in a clean copy",
+    "the Dockerfiles' builds in a clean copy",
     () => buildApps(workspace, `${scratch}/image`),
-    () => "made the folders of the images",
+    () => "built the images' folders",
   )) ?? []
 if (provisioner !== undefined) {
-  await reportedStep("the provisioner's folder, started as the image does", async () => {
+  await reportedStep("the provisioner's folder, started as in the image", async () => {
     const [, stage = []] = await stagesOf(join(deploy, "provisioner.Dockerfile"))
     const [command = "", ...flags] = [...wordsOf(stage, "ENTRYPOINT"), "--version"]
     const started = { env: { PATH: dirname(process.execPath) }, cwd: "/" }
@@ -40,7 +40,7 @@ if (provisioner !== undefined) {
 const helm = await reportedStep("Helm", linters.helm)
 let metrics: ReadonlySet<string> | undefined
 if (app !== undefined && helm !== undefined) {
-  await reportedStep("the folder, started as the image does", async () => {
+  await reportedStep("the proxy's folder, started as in the image", async () => {
     const [config, test] = [await configOf(helm, chart), await testCommandOf(helm, chart)]
     const started = await startApp(app, `${scratch}/image`, config, test)
     metrics = started.metrics
@@ -69,6 +69,6 @@ await reportedStep("alerts, their tests, and the dashboard's queries: promtool",
   await writeFile(queries, await dashboardQueries(workspace))
   const rules = await run(promtool, ["check", "rules", "--lint=all", join(deploy, "prometheus/alerts.yaml")])
   const tests = await run(promtool, ["test", "rules", ...globSync(join(deploy, "prometheus/*.test.yaml"))])
-  const asked = await run(promtool, ["check", "rules", "--lint=none", queries])
-  return `${rules} ${tests} ${asked}`.match(/SUCCESS.*/g)?.join(", ") ?? ""
+  const checked = await run(promtool, ["check", "rules", "--lint=none", queries])
+  return `${rules} ${tests} ${checked}`.match(/SUCCESS.*/g)?.join(", ") ?? ""
 })

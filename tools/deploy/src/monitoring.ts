@@ -1,22 +1,22 @@
-/** Checks of alerts and dashboards. */
+/** Checks of the alerts and the dashboard. */
 import { globSync, readFileSync } from "node:fs"
 import { readFile } from "node:fs/promises"
 import { readYaml } from "./read-yaml.ts"
 
-/** What an alert of Prometheus has. */
+/** An alert in Prometheus' format. */
 interface Alert extends Readonly<Record<"alert" | "for", string>> {
   readonly labels?: Readonly<Record<string, string>>
   readonly annotations?: Readonly<Record<string, string>>
 }
 
-/** Present only with a setting. */
+/** Metrics that exist only with a certain setting. */
 const optional = new Set(["storage_proxy_shared_cache_up"])
 
 /**
- * Checks what no linter knows: that each alert has a severity, a runbook link and a test in which it fires, that the
- * runbook has that heading, and that alerts and dashboard use only metrics that the proxy exports. Returns a summary line.
+ * Checks what linters do not: that each alert has a severity, a runbook link and a test in which it fires, that the runbook
+ * has that heading, and that alerts and dashboard use only metrics that the proxy exports. Returns a summary line.
  *
- * @param metrics the names from a running proxy; undefined if there is none
+ * @param metrics the names of a running proxy's metrics; undefined if none is running
  */
 export const checkMonitoring = async (workspace: string, metrics: ReadonlySet<string> | undefined): Promise<string> => {
   const rules = await readFile(`${workspace}/deploy/prometheus/alerts.yaml`, "utf8")
@@ -36,20 +36,20 @@ export const checkMonitoring = async (workspace: string, metrics: ReadonlySet<st
     if (rest.for === undefined) faults.push(`${alert} has no duration (for)`)
     if (!/^(critical|warning)$/.test(labels?.severity ?? "")) faults.push(`${alert} has no valid severity`)
     if (!annotations?.summary || !annotations.description) faults.push(`${alert} has no summary or description`)
-    if (!annotations?.runbook_url?.endsWith(runbook)) faults.push(`${alert} leads to no runbook`)
+    if (!annotations?.runbook_url?.endsWith(runbook)) faults.push(`${alert} has no link to its runbook`)
     if (!tests.some((labels) => labels.includes(`alertname="${alert}"`))) faults.push(`no test expects ${alert}`)
     if (!headings.has(alert)) faults.push(`docs/operations.md has no heading "${alert}"`)
   }
   const named = `${rules}${dashboard}`.match(/\b(storage_proxy|process|nodejs)_[a-z0-9_]+/g) ?? []
-  const asked = new Set(named.map((name) => name.replace(/_bucket$/, "")))
-  const absent = metrics === undefined ? [] : [...asked].filter((name) => !metrics.has(name) && !optional.has(name))
-  faults.push(...absent.map((name) => `no such metric: ${name}`))
+  const used = new Set(named.map((name) => name.replace(/_bucket$/, "")))
+  const absent = metrics === undefined ? [] : [...used].filter((name) => !metrics.has(name) && !optional.has(name))
+  faults.push(...absent.map((name) => `the proxy exports no metric ${name}`))
   if (faults.length > 0) throw new Error(faults.join("\n"))
   const compared = metrics === undefined ? "; names not compared" : ""
-  return `${alerts.length} alerts, ${panels.length} panels and rows, ${asked.size} metrics${compared}`
+  return `${alerts.length} alerts, ${panels.length} panels and rows, ${used.size} metrics${compared}`
 }
 
-/** The queries of the dashboard's panels as a rules file for promtool, with Grafana's variables filled in. */
+/** The dashboard's queries as a rules file for promtool, with values for Grafana's variables. */
 export const dashboardQueries = async (workspace: string): Promise<string> => {
   const dashboard = JSON.parse(await readFile(`${workspace}/deploy/grafana/dashboard.json`, "utf8"))
   const panels: ReadonlyArray<{ targets?: ReadonlyArray<{ expr: string }> }> = dashboard.panels

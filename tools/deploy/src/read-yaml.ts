@@ -1,7 +1,7 @@
 import { parseAllDocuments } from "yaml"
 
-/** The documents of a text, empty ones skipped; throws at the first error. */
-// biome-ignore lint/suspicious/noExplicitAny: our own files, and those of a linter's author.
+/** Parses the YAML documents in a text, without empty ones; throws on the first error. */
+// biome-ignore lint/suspicious/noExplicitAny: our own files and those of linters.
 export const readYaml = (text: string): ReadonlyArray<any> =>
   [...parseAllDocuments(text)]
     .map((document) => {

@@ -1,10 +1,10 @@
-/** Starts the image's folder, and checks what it does. */
+/** Starts the proxy from the image's folder, and checks how it behaves. */
 import assert from "node:assert"
 import { chown, copyFile, mkdir, readdir, writeFile } from "node:fs/promises"
 import { imageEnvironment, parseLogLine, type RunningProxy, run, stagesOf, startProxy, wordsOf } from "@cscs/harness"
 import { startSandbox } from "@cscs/sandbox"
 
-/** As the image runs it. */
+/** The image's user. */
 const UID = 10001
 
 /**
@@ -13,9 +13,9 @@ const UID = 10001
  * configuration and its secrets, write below its state directory, and start nothing.
  *
  * @param app the folder that the image would contain as /app
- * @param scratch a directory for the rest, accessible to every user
- * @param config a text for config.yaml, overridden by the sandbox's addresses
- * @param test the command of `helm test`, without the URL of readiness
+ * @param scratch a directory for everything else, accessible to every user
+ * @param config the content of config.yaml, which variables override with the sandbox's addresses
+ * @param test the command of `helm test`, without the readiness URL
  * @returns a summary, and the names of the metrics
  */
 export const startApp = async (app: string, scratch: string, config: string, test: ReadonlyArray<string>) => {
@@ -28,7 +28,7 @@ export const startApp = async (app: string, scratch: string, config: string, tes
 
   const [etc, state, node] = [`${scratch}/etc`, `${scratch}/state`, `${scratch}/node`]
   for (const directory of [etc, state]) await mkdir(directory)
-  // The workspace's own node may be in a folder that only root can access.
+  // The workspace's Node may be in a folder that only root can access.
   await copyFile(process.execPath, node)
   const user = process.getuid?.() === 0 ? { uid: UID, gid: UID } : {}
   if (user.uid !== undefined) await chown(state, UID, UID)
@@ -69,23 +69,23 @@ export const startApp = async (app: string, scratch: string, config: string, tes
     const { total } = JSON.parse(await get("/api/storage-resources/")).pagination
     assert(total > 0, "the list is empty")
     for (const path of ["/openapi.json", "/docs/"]) await get(path)
-    const itsCheck = healthCheck.map((word) => word.replace("http://localhost:8080", url))
-    await run(node, itsCheck, user)
-    const [interpreter, ...asksReadiness] = test
+    const checkCommand = healthCheck.map((word) => word.replace("http://localhost:8080", url))
+    await run(node, checkCommand, user)
+    const [interpreter, ...testArgs] = test
     assert(interpreter === "node", `helm test runs ${interpreter}`)
-    await run(node, [...asksReadiness, `${url}/healthz/ready`], user)
-    const accepted = await run(node, [...asksReadiness, `${url}/nothing`], user).catch(() => undefined)
+    await run(node, [...testArgs, `${url}/healthz/ready`], user)
+    const accepted = await run(node, [...testArgs, `${url}/nothing`], user).catch(() => undefined)
     assert(accepted === undefined, "helm test accepts a 404")
     const metrics = await get("/metrics")
     const lines = running.stderr().split("\n").map(parseLogLine)
     const { annotations } = lines.find((line) => line?.event === "configuration") ?? {}
     assert(annotations !== undefined, "the configuration is not logged")
-    assert(annotations?.ignored_keys === undefined, `keys of config.yaml are unknown: ${annotations?.ignored_keys}`)
+    assert(annotations?.ignored_keys === undefined, `config.yaml has unknown keys: ${annotations?.ignored_keys}`)
 
     const code = await running.stop()
     assert(code === 0, `after SIGTERM it ended with ${code}`)
     const written = await readdir(state)
-    assert(written.join() === "snapshot", `in place of cache.path alone it wrote ${written.join(", ") || "nothing"}`)
+    assert(written.join() === "snapshot", `it wrote ${written.join(", ") || "nothing"} instead of cache.path alone`)
     return {
       seen: `${total} entries, health check passed, exit code 0 after SIGTERM, the snapshot kept`,
       metrics: new Set<string>(metrics.match(/(?<=^# TYPE )\S+/gm)),

@@ -3,8 +3,8 @@ import { basename } from "node:path"
 import { run } from "@cscs/harness"
 
 /**
- * The units by path, and the exposure of services at most, in tenths, on systemd's scale from 0 to 100. Of the proxy, the rest is the
- * network and V8's machine code; the provisioner is root, with the capabilities for owners and quotas.
+ * The units by path, and their maximum exposure: tenths of a point on systemd's scale, 100 at most. The rest of the proxy's is due to
+ * the network and V8's machine code; the provisioner runs as root, with the capabilities for owners and quotas.
  */
 const units: Readonly<Record<string, number>> = {
   "deploy/systemd/storage-proxy.service": 15,
@@ -15,7 +15,7 @@ const units: Readonly<Record<string, number>> = {
   "examples/systemd/storage-reconcile.timer": 0,
 }
 
-/** Runs `systemd-analyze verify` and `security` on the units with this machine's node. Returns systemd's own summaries. */
+/** Runs `systemd-analyze verify` and `security` on the units, with this Node. Returns systemd's summaries. */
 export const checkUnits = async (workspace: string, scratch: string): Promise<string> => {
   const directory = `${scratch}/units`
   await mkdir(directory)
@@ -31,9 +31,9 @@ export const checkUnits = async (workspace: string, scratch: string): Promise<st
 }
 
 const checkUnit = async (unit: string, exposure: number): Promise<string> => {
-  const complaints = await run("/bin/sh", ["-c", `systemd-analyze verify "${unit}" 2>&1`])
-  // It also succeeds if it does not know a setting.
-  if (complaints.includes("storage-")) throw new Error(complaints)
+  const findings = await run("/bin/sh", ["-c", `systemd-analyze verify "${unit}" 2>&1`])
+  // It succeeds even if it does not know a setting.
+  if (findings.includes("storage-")) throw new Error(findings)
   if (!unit.endsWith(".service")) return "verified"
   const flags = ["--offline=yes", `--threshold=${exposure}`, "--no-pager"]
   const report = await run("systemd-analyze", ["security", ...flags, unit])

@@ -16,7 +16,7 @@ with zipfile.ZipFile(wheel) as archive:
         version, name = member.split("/")[-2:] if member.count("/") >= 3 else ("", "")
         if version in wanted and name.endswith(".json"):
             os.makedirs(f"{target}/{version}", exist_ok=True)
-            # Beside each other, not on a server.
+            # The files refer to each other, not to a server.
             text = archive.read(member).decode().replace('"/api/_definitions.json#', '"_definitions.json#')
             schema = json.loads(text)
             schema.pop("$id", None)

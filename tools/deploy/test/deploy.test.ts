@@ -15,23 +15,23 @@ test("the Dockerfile has a build stage and a serving stage", async () => {
   expect(await imageEnvironment()).toMatchObject({ NODE_ENV: "production", MALLOC_ARENA_MAX: "2" })
 })
 
-test("the build stage gets the sources and the manifests, and no test and no tool but the one that tests depend on", async () => {
+test("the image's build context contains sources and manifests, but no tests, documents or tools except the harness", async () => {
   const files = await contextFiles(workspace)
   const has = (path: string) => files.some((file) => file.startsWith(path))
-  const seen = ["package.json", "pnpm-lock.yaml", "packages/proxy-server/src/", "tools/harness/package.json"]
-  const hidden = ["tools/soak/", "docs/", "packages/proxy-server/test/", "apps/storage-proxy/test-replicas/"]
-  expect([seen.filter((path) => !has(path)), hidden.filter(has)]).toEqual([[], []])
+  const included = ["package.json", "pnpm-lock.yaml", "packages/proxy-server/src/", "tools/harness/package.json"]
+  const excluded = ["tools/soak/", "docs/", "packages/proxy-server/test/", "apps/storage-proxy/test-replicas/"]
+  expect([included.filter((path) => !has(path)), excluded.filter(has)]).toEqual([[], []])
 })
 
-test("alerts and dashboard pass, and a nonexistent metric is detected", async () => {
+test("checkMonitoring accepts the alerts and the dashboard, and rejects a metric that does not exist", async () => {
   expect(await checkMonitoring(workspace, undefined)).toMatch(/\d+ alerts/)
-  await expect(checkMonitoring(workspace, new Set())).rejects.toThrow(/no such metric: storage_proxy_/)
+  await expect(checkMonitoring(workspace, new Set())).rejects.toThrow(/exports no metric storage_proxy_/)
   const { groups } = JSON.parse(await dashboardQueries(workspace))
   expect(groups[0].rules.length).toBeGreaterThan(5)
   expect(JSON.stringify(groups)).not.toContain("$")
 })
 
-test("YAML documents are read without the empty ones, and an error is thrown", () => {
+test("readYaml skips empty documents, and throws on invalid YAML", () => {
   expect(readYaml("a: 1\n---\n---\nb: 2\n")).toEqual([{ a: 1 }, { b: 2 }])
   expect(() => readYaml("a: [")).toThrow()
 })

@@ -1,7 +1,7 @@
 /**
- * Checks the shell commands in the documents: the scripts, files, subcommands and flags that they name exist; and that
- * docs/README.md, which is the site's table of contents too, lists each document of docs/ in one line. (Links are checked
- * by remark-validate-links, in `lint` too.) Exit code 1 if something is missing.
+ * Checks that the scripts, files, subcommands and flags in the documents' shell commands exist, and that docs/README.md,
+ * which is also the site's table of contents, lists each document of docs/ with a description. (Also in `lint`,
+ * remark-validate-links checks links.) Exit code 1 if something is missing.
  */
 import { existsSync, globSync, readFileSync } from "node:fs"
 import { join } from "node:path"
@@ -16,7 +16,7 @@ const text = (path: string): string => readFileSync(join(root, path), "utf8")
 
 const problems: Array<string> = []
 
-/** The root's manifest is without a filter. */
+/** All manifests; the root's has no name, because its scripts need no filter. */
 const manifests = globSync(["package.json", "{packages,apps,tools}/*/package.json"], { cwd: root }).map((path) =>
   path === "package.json" ? { ...JSON.parse(text(path)), name: undefined } : JSON.parse(text(path)),
 )
@@ -40,19 +40,19 @@ const checkCommand = async (document: string, line: string): Promise<void> => {
   const [, filter, script] = /npx -y pnpm@12 (?:--filter (\S+) )?([\w:-]+)/.exec(command) ?? []
   if (script !== undefined && !ownCommands.has(script)) {
     const manifest = manifests.find(({ name }) => name === filter)
-    if (manifest === undefined) wrong(`there is no workspace ${filter}`)
+    if (manifest === undefined) wrong(`workspace ${filter} does not exist`)
     else if (manifest.scripts?.[script] === undefined) wrong(`${filter ?? "the root"} has no script ${script}`)
   }
 
   const [, file] = /(?:^|\s)node (?:--\S+ )*((?:tools|deploy|apps|packages)\/\S+)/.exec(command) ?? []
   if (file !== undefined && !existsSync(join(root, file))) wrong(`${file} does not exist`)
 
-  // safe-regex: a line of our own documents
+  // safe-regex: reads a line of our own documents
   const [, subcommand, rest = ""] = /storage-proxy (serve|[a-z]+)((?: .*)?)$/.exec(command.split("|")[0] ?? "") ?? []
   if (subcommand === undefined || !/(^|\/|\s)storage-proxy (?!\S*[=:/])/.test(command)) return
   if (/(docker|helm|systemctl|kubectl|install|cp|useradd)\b/.test(command)) return
   const help = await helpOf(subcommand)
-  if (help === "") wrong(`there is no subcommand ${subcommand}`)
+  if (help === "") wrong(`subcommand ${subcommand} does not exist`)
   for (const [, flag = ""] of rest.matchAll(/\s(--[a-z-]+)/g)) {
     if (!help.includes(flag)) wrong(`${subcommand} has no ${flag}`)
   }
@@ -64,7 +64,7 @@ for (const document of documents) {
   }
 }
 
-// A configuration that is copied from here must not lack it: without mount roots a mount point may be almost anywhere.
+// Users copy these configurations, and without mount roots a mount point may be almost anywhere.
 const samples = [
   ...documents.flatMap((path) =>
     [...text(path).matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, block = ""]) => ({ path, block })),
@@ -73,18 +73,18 @@ const samples = [
     path,
     block: text(path),
   })),
-  // That of the provisioner, which has roots of its own, names the proxy.
+  // Not the provisioner's, which names the proxy and has its own roots.
 ].filter(({ block }) => /^[# ]*waldur_api_url:/m.test(block) && !/^[# ]*proxy:/m.test(block))
 for (const { path, block } of samples) {
   if (!/mount_roots:/.test(block)) problems.push(`${path}: a configuration without backend_settings.mount_roots`)
 }
 if (samples.length < 5) problems.push(`only ${samples.length} configurations were found`)
 
-// safe-regex: our own document
+// safe-regex: reads our own document
 const listed = Array.from(text("docs/README.md").matchAll(/^- \[[^\]]+\]\(([^)]+)\): \S/gm), ([, path]) => path)
 for (const name of globSync("*.md", { cwd: join(root, "docs") })) {
   const isListed = name === "README.md" || listed.includes(name)
-  if (!isListed) problems.push(`docs/README.md does not list ${name} with a line about it`)
+  if (!isListed) problems.push(`docs/README.md does not list ${name} with a description`)
 }
 for (const problem of problems) console.error(problem)
 if (documents.length < 5) console.error(`only ${documents.length} documents were found`)

@@ -1,13 +1,13 @@
 /**
- * Enforces the layers in ARCHITECTURE.md: imports point only down the layers, there is no cycle, each package has one
- * entry point, and shipped code never imports the sandbox. Exit code 1 and a line for each forbidden import.
+ * Enforces the layers in ARCHITECTURE.md: imports point only down the layers and form no cycle, each package has one entry
+ * point, and shipped code never imports the sandbox. Prints each forbidden import, and then exits with 1.
  */
 import { globSync, readdirSync, readFileSync } from "node:fs"
 import { cruise, type ICruiseResult, type IRegularForbiddenRuleType } from "dependency-cruiser"
 
 /**
- * For each workspace, the names of the others that its sources may import; the tests of any may also import the sandbox
- * and the harness.
+ * For each workspace, the names of the others that its sources may import. Tests may also import the sandbox and the
+ * harness.
  */
 const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
   "packages/storage-model": [],
@@ -34,21 +34,21 @@ const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
 }
 
 /**
- * The folders of proxy-server, the highest first: each imports only from those below it. Files beside them are above
- * all.
+ * The folders of proxy-server, highest first: each imports only from those below it. Files beside the folders are above
+ * all of them.
  */
 const proxyServer = "packages/proxy-server/src"
 const foldersFromTheTop = `commands wiring routes openapi http auth serving replication persistence refresh snapshot
   config config-sources concurrency observability`.split(/\s+/)
-/** A folder with a larger share of the package's lines contains several concerns. */
-const largestShare = 0.2
+/** A folder with a larger share of the package's lines mixes several concerns. */
+const maxShare = 0.2
 
 const workspaces = Object.keys(mayImport)
 const unlisted = ["packages", "apps", "tools"]
   .flatMap((parent) => readdirSync(parent).map((name) => `${parent}/${name}`))
   .filter((workspace) => !workspaces.includes(workspace))
 if (unlisted.length > 0)
-  throw new Error(`Declare in tools/docs/src/check-layers.ts what ${unlisted.join(", ")} may import`)
+  throw new Error(`Declare in tools/docs/src/check-layers.ts which workspaces ${unlisted.join(", ")} may import`)
 
 type Rule = IRegularForbiddenRuleType
 const rule = (name: string, from: Rule["from"], to: Rule["to"]): Rule => ({ name, severity: "error", from, to })
@@ -79,7 +79,7 @@ const forbidden = [
 const linesOf = (folder: string): number =>
   globSync(`${folder}/**/*.*`).reduce((sum, path) => sum + readFileSync(path, "utf8").split("\n").length - 1, 0)
 const tooLarge = foldersFromTheTop.filter(
-  (folder) => linesOf(`${proxyServer}/${folder}`) > largestShare * linesOf(proxyServer),
+  (folder) => linesOf(`${proxyServer}/${folder}`) > maxShare * linesOf(proxyServer),
 )
 const unlistedFolders = readdirSync(proxyServer).filter(
   (name) => !/\.ts$/.test(name) && !foldersFromTheTop.includes(name),
@@ -104,5 +104,5 @@ console.log(
   `${summary.totalCruised} modules, ${summary.totalDependenciesCruised} imports, ${summary.error} not allowed`,
 )
 for (const folder of tooLarge)
-  console.log(`${proxyServer}/${folder} holds more than ${largestShare * 100} % of the package's lines`)
+  console.log(`${proxyServer}/${folder} holds more than ${maxShare * 100} % of the package's lines`)
 process.exitCode = summary.error > 0 || tooLarge.length > 0 ? 1 : 0

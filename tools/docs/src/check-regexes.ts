@@ -1,9 +1,9 @@
 /**
- * Finds regular expressions with superlinear time: a few thousand characters from an upstream or a caller would block
- * the process. recheck analyses every literal and every `RegExp(…)` of the sources; tests are excluded, because they
- * read only their own text. Exit code 1 and a line for each expression that is not linear or cannot be analysed.
+ * Finds regular expressions with superlinear time, for which a few thousand characters from an upstream or a caller would
+ * block the process. recheck analyses every literal and every `RegExp(…)` in the sources; tests are excluded, because they
+ * read only their own text. Prints each expression that is not linear or cannot be analysed, and then exits with 1.
  *
- * An expression that reads only short or trusted text may stay if a preceding comment has the reason: `// safe-regex:
+ * An expression that reads only short or trusted text is allowed if a preceding comment has the reason: `// safe-regex:
  * the key is one of ours`.
  */
 import { globSync, readFileSync } from "node:fs"
@@ -30,7 +30,7 @@ for (const one of expressions.filter(({ isJustified }) => !isJustified)) {
   if (fault !== undefined) problems.push(`${one.file}:${one.line}: ${fault}`)
 }
 for (const { file, line } of found.flatMap(({ idle }) => idle)) {
-  problems.push(`${file}:${line}: a justification without an expression`)
+  problems.push(`${file}:${line}: a safe-regex comment without an expression`)
 }
 for (const problem of problems) console.log(problem)
 console.log(`${expressions.length} regular expressions in ${files.length} files, ${problems.length} not allowed`)

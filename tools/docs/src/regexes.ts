@@ -1,16 +1,16 @@
-/** Finds the regular expressions of a source, and analyses their time with recheck. */
+/** Finds the regular expressions in a source file, and analyses their time complexity with recheck. */
 import { check } from "recheck"
 import { parseSync, Visitor } from "rolldown/utils"
 
 export interface Expression {
   readonly file: string
   readonly line: number
-  /** The source text; undefined if it is built at run time, and so cannot be analysed. */
+  /** The expression; undefined if it is built at run time and cannot be analysed. */
   readonly pattern: { readonly source: string; readonly flags: string } | undefined
   readonly isJustified: boolean
 }
 
-/** The expressions of a file, and the lines of justifications that no expression uses. */
+/** Returns the expressions in a file, and the safe-regex comments that belong to none. */
 export const expressionsOf = (file: string, text: string) => {
   const { program, comments, errors } = parseSync(file, text)
   if (errors.length > 0) throw new Error(`${file}: ${errors[0]?.message}`)
@@ -21,7 +21,7 @@ export const expressionsOf = (file: string, text: string) => {
   }
   const isReason = (line: number) => /^\s*safe-regex: \S/.test(commentLines.get(line) ?? "")
   const used = new Set<number>()
-  /** On the line itself, or in the comment lines right above it. */
+  /** Whether a reason is on the line itself, or in the comment lines right above it. */
   const reasonFor = (line: number): boolean => {
     let at = line
     while (!isReason(at) && commentLines.has(at - 1)) at--
@@ -33,7 +33,7 @@ export const expressionsOf = (file: string, text: string) => {
     const line = lineAt(offset)
     expressions.push({ file, line, pattern, isJustified: reasonFor(line) })
   }
-  // Not analysed, also if its text is a literal, which could be written as an expression.
+  // Not analysed, not even for a literal text, which could be written as a regular expression.
   const constructed = (node: { readonly start: number; readonly callee: { readonly type: string } }) => {
     if ("name" in node.callee && node.callee.name === "RegExp") add(node.start, undefined)
   }
@@ -48,10 +48,10 @@ export const expressionsOf = (file: string, text: string) => {
   return { expressions, idle: idle.map((line) => ({ file, line })) }
 }
 
-/** The problem; undefined for a linear expression. */
+/** Describes the problem; undefined for a linear expression. */
 export const faultOf = async ({ pattern }: Expression): Promise<string | undefined> => {
-  if (pattern === undefined) return "made at run time, so its growth cannot be analysed"
-  // The seed, and limits in characters instead of times, make the search for an attack the same on every machine.
+  if (pattern === undefined) return "built at run time, so its time cannot be analysed"
+  // With a seed, and without time limits, the search for an attack is the same on every machine.
   const options = { randomSeed: 1, timeout: 600_000, incubationTimeout: null, attackTimeout: null }
   const found = await check(pattern.source, pattern.flags, options)
   if (found.status === "safe") return undefined

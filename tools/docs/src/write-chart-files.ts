@@ -1,7 +1,7 @@
 /**
- * Writes what the Helm charts take from other files: their versions and their images' tags from the processes' versions; and for the
- * proxy's chart the settings' schema within values.schema.json, and copies of the alerts and the dashboard (no links, which a copied
- * or packaged chart would lose). With `--check` it writes nothing, and exits with 1 if one of them is stale.
+ * Writes the parts of the Helm charts that derive from other files: versions and image tags from the processes' versions; and for the
+ * proxy's chart the schema of the settings in values.schema.json, and copies of the alerts and the dashboard (not links, which a
+ * copied or packaged chart would lose). With `--check` it writes nothing, and exits with 1 if a file is stale.
  */
 import { readFileSync } from "node:fs"
 import { chartConfigSchema } from "@cscs/proxy-server"
@@ -10,7 +10,7 @@ import { writeOrCheck } from "./write-or-check.ts"
 const chart = "deploy/helm/storage-proxy"
 const schemaPath = `${chart}/values.schema.json`
 const schema = JSON.parse(readFileSync(schemaPath, "utf8"))
-/** Until the first release the manifests have 0.0.0, of which there will never be an image. */
+/** Until the first release the manifests have 0.0.0, for which no image will ever exist. */
 const firstRelease = "1.0.0"
 const chartOf = (name: string, app: string) => {
   const { version: current } = JSON.parse(readFileSync(`apps/${app}/package.json`, "utf8"))

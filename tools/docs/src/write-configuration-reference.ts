@@ -1,6 +1,6 @@
 /**
- * Writes the table in docs/configuration.md, and docs/configuration.schema.json, from the settings' own table. With
- * `--check` it only reports stale ones.
+ * Writes the table in docs/configuration.md, and docs/configuration.schema.json, from the table of settings in the code.
+ * With `--check` it only reports stale files.
  */
 import { readFileSync } from "node:fs"
 import { configurationReference, configurationSchema } from "@cscs/proxy-server"

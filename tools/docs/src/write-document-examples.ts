@@ -1,9 +1,9 @@
 /**
- * Writes the JSON examples of docs/ from the real proxy's responses over the sandbox; with `--check` it only checks
- * that they are current. An example is a block of JSON after one of these comments:
+ * Writes the JSON examples in docs/ from a real proxy's responses, with the sandbox as its upstreams; with `--check` it
+ * only reports stale files. An example is a block of JSON after one of these comments:
  *
  * - `<!-- entry LABEL -->`: the entry of the sandbox's resource with this label; `tenant of LABEL`, `customer of LABEL`
- * - `<!-- fields LABEL: a, b -->`: some fields of it
+ * - `<!-- fields LABEL: a, b -->`: some fields of that entry
  * - `<!-- GET PATH -->`: the response body
  */
 import { globSync } from "node:fs"
@@ -13,7 +13,7 @@ import { startSandbox } from "@cscs/sandbox"
 import stringify from "json-stringify-pretty-compact"
 import { writeOrCheck } from "./write-or-check.ts"
 
-// safe-regex: our own documents
+// safe-regex: reads our own documents
 const marked = /<!-- (.+?) -->\n\n?```json\n[\s\S]*?```/g
 
 // biome-ignore lint/suspicious/noExplicitAny: responses of any shape.
@@ -32,11 +32,11 @@ const entryOf = (label: string): Json => {
   if (found === undefined) throw new Error(`the sandbox's list has no ${label}`)
   return found
 }
-/** The customer is the nearest entry above its resource, the tenant the nearest above that. */
+/** The nearest entry of a type above a resource's: its customer or its tenant. */
 const above = (label: string, targetType: string): Json =>
   entries.slice(0, entries.indexOf(entryOf(label))).findLast(({ target }) => target.targetType === targetType)
 
-/** By the first words of the comment, from the rest of it. */
+/** By the comment's first words; each makes an example from the rest of the comment. */
 const kinds: Readonly<Record<string, (rest: string) => Json>> = {
   entry: entryOf,
   "tenant of": (label) => above(label, "tenant"),
@@ -56,10 +56,10 @@ const exampleOf = (what: string): Json => {
   return example(rest)
 }
 
-/** Keeps on one line what fits into this number of characters. */
+/** A value stays on one line if it fits into this number of characters. */
 const maxLength = 128
 
-/** Ports differ between runs, and versions between releases; the world is the same. */
+/** Replaces what differs between runs and releases: ports and versions. */
 const shown = (value: Json): string =>
   stringify(typeof value?.version === "string" ? { ...value, version: "…" } : value, { maxLength }).replaceAll(
     new URL(sandbox.waldur.url).origin,

@@ -2,8 +2,8 @@ import { existsSync, lstatSync, readFileSync, rmSync, writeFileSync } from "node
 import { basename } from "node:path"
 
 /**
- * Writes generated files, by path. With `--check` it writes nothing: it reports the stale ones (links too, which a
- * copied or packaged file would lose), and sets the exit code to 1.
+ * Writes generated files, by path. With `--check` it only reports stale files (including links, which a copy or a package
+ * would lose), and sets the exit code to 1.
  */
 export const writeOrCheck = (files: Readonly<Record<string, string>>): void => {
   for (const [path, content] of Object.entries(files)) {

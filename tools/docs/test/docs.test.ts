@@ -7,7 +7,7 @@ import { expressionsOf, faultOf } from "../src/regexes.ts"
 
 const script = join(import.meta.dirname, "../src/write-configuration-reference.ts")
 
-test("the configuration reference is written, found to be current, and found to be stale", async () => {
+test("write-configuration-reference writes the table, and --check detects a stale one", async () => {
   const folder = await mkdtemp(join(tmpdir(), "docs-"))
   onTestFinished(() => rm(folder, { recursive: true }))
   await mkdir(join(folder, "docs"))
@@ -24,8 +24,8 @@ test("the configuration reference is written, found to be current, and found to 
   await expect(write("--check")).rejects.toThrow(/docs\/configuration.md is stale/)
 })
 
-test("superlinear and unknown regular expressions are found, and justifications with the expression they justify", async () => {
-  // The first two froze the process once, and the third is fine.
+test("check-regexes finds superlinear and unknown regular expressions, and assigns each safe-regex comment to its expression", async () => {
+  // The first two once blocked the process; the third is linear.
   const { expressions, idle } = expressionsOf(
     "sample.ts",
     String.raw`

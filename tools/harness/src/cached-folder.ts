@@ -5,20 +5,20 @@ import { mkdir, rename, rm } from "node:fs/promises"
 import { homedir } from "node:os"
 import { dirname, join } from "node:path"
 
-/** Nothing of it is in the repository, and a second run downloads nothing. */
+/** Outside of the repository, so that a second run downloads nothing. */
 const cache = join(homedir(), ".cache", "cscs-storage-proxy")
 
 /**
- * A folder of this user's cache, created once and atomically; concurrent calls wait for it.
+ * Returns a folder of this user's cache, created once and atomically; concurrent calls wait for it.
  *
- * @param name with the version of its content, since it is never created again
- * @param make fills an empty folder
+ * @param name includes the version of the content, because the folder is never created again
+ * @param make fills the empty folder
  */
 export const cachedFolder = async (name: string, make: (folder: string) => Promise<unknown> | unknown) => {
   const folder = join(cache, name)
   if (existsSync(folder)) return folder
   await mkdir(dirname(folder), { recursive: true })
-  // The lock is Linux's and ends with this process; without the program `flock` there is none.
+  // A Linux lock, which ends with this process; without the program `flock` there is none.
   const holder = spawn("flock", [`${folder}.lock`, "sh", "-c", "echo; exec cat"], { stdio: ["pipe", "pipe", "ignore"] })
   await Promise.race([once(holder.stdout, "data"), new Promise((resolve) => holder.once("error", resolve))])
   const unfinished = `${folder}.${process.pid}.tmp`
@@ -29,7 +29,7 @@ export const cachedFolder = async (name: string, make: (folder: string) => Promi
     await make(unfinished)
     await rename(unfinished, folder)
   } catch (error) {
-    // Without a lock, another run may have been faster.
+    // Without a lock, another run may have created it first.
     if (!existsSync(folder)) throw error
   } finally {
     await rm(unfinished, { recursive: true, force: true })

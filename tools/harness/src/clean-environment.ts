@@ -1,4 +1,4 @@
-/** The environments of commands that must not depend on this workspace. */
+/** Environments for commands that must not depend on this workspace. */
 import { delimiter } from "node:path"
 import type { Environment } from "./run.ts"
 
@@ -6,8 +6,8 @@ const ofThisWorkspace =
   /^(npm_|pnpm_|turbo_|node_(?!extra_ca_certs$|use_system_ca$)|init_cwd$|actions_id_token|.*_token$|.*_otp$)/i
 
 /**
- * This process's variables without those of this workspace (`pnpm run` sets npm_*, and node_modules on the PATH) and
- * without anything that could publish to a real registry.
+ * This process's variables, without those of this workspace (`pnpm run` sets npm_*, and puts node_modules on the PATH) and
+ * without any token that could publish to a real registry.
  */
 export const cleanEnvironment: Environment = {
   ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !ofThisWorkspace.test(name))),

@@ -2,10 +2,10 @@ import { once } from "node:events"
 import { type AddressInfo, createServer } from "node:net"
 
 /**
- * A currently free port of 127.0.0.1, for programs that cannot choose one themselves; others get 0.
+ * Returns a free port of 127.0.0.1, for programs that cannot choose one themselves.
  *
- * @param wanted this port, if it is free
- * @throws with the code EADDRINUSE if it is not
+ * @param wanted the port to check; 0 means any free port
+ * @throws with the code EADDRINUSE if the wanted port is in use
  */
 export const freePort = async (wanted = 0): Promise<number> => {
   const probe = createServer().listen(wanted, "127.0.0.1")

@@ -1,4 +1,4 @@
-/** Parses a line of JSON of the proxy's log, which is identified by its event code; `undefined` for any other line. */
+/** Parses a JSON line of the proxy's log; `undefined` for any other line. */
 export const parseLogLine = (text: string) => {
   try {
     const { message, level, timestamp: _, ...annotations } = JSON.parse(text)
@@ -9,7 +9,7 @@ export const parseLogLine = (text: string) => {
       level: String(level),
       /** One of the event codes in docs/operations.md. */
       event: typeof event === "string" ? event : undefined,
-      /** All fields but message, level and timestamp. */
+      /** All fields except message, level and timestamp. */
       annotations: annotations as Readonly<Record<string, unknown>>,
     }
   } catch {

@@ -6,7 +6,7 @@ const running = new Set<ChildProcess>()
 const leadsGroup = new WeakSet<ChildProcess>()
 
 /**
- * Tracks a child until it has ended.
+ * Tracks a child until it ends.
  *
  * @param extent `group` for a child that was spawned `detached` because its own children must end with it
  */
@@ -19,7 +19,7 @@ export const watch = <Child extends ChildProcess>(child: Child, extent: "alone" 
 
 export const hasEnded = (child: ChildProcess): boolean => child.exitCode !== null || child.signalCode !== null
 
-/** Sends a signal to a child, or to what is left of its group; does nothing if there is nothing left. */
+/** Sends a signal to a child, or to the rest of its group; does nothing if all have ended. */
 export const signal = (child: ChildProcess, name: NodeJS.Signals): void => {
   try {
     if (leadsGroup.has(child) && child.pid !== undefined) process.kill(-child.pid, name)
@@ -29,17 +29,17 @@ export const signal = (child: ChildProcess, name: NodeJS.Signals): void => {
   }
 }
 
-/** Asks a child to end, and kills it after `patienceMs`. Resolves when it is gone. */
+/** Sends SIGTERM to a child, and kills it after `patienceMs`. Resolves when it has ended. */
 export const end = async (child: ChildProcess, patienceMs = 3000): Promise<void> => {
   if (hasEnded(child) || child.pid === undefined) return
   const gone = once(child, "exit")
   signal(child, "SIGTERM")
-  const tooLong = setTimeout(signal, patienceMs, child, "SIGKILL")
+  const timer = setTimeout(signal, patienceMs, child, "SIGKILL")
   await gone
-  clearTimeout(tooLong)
+  clearTimeout(timer)
 }
 
-/** Kills everything that still runs, at once. Safe at any time, also while the process exits. */
+/** Kills all running children at once. Safe at any time, even while the process exits. */
 export const endAllChildren = (): void => {
   for (const child of running) signal(child, "SIGKILL")
 }

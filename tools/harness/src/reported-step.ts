@@ -1,7 +1,7 @@
 /**
- * Runs one step of a check, and prints a line: a mark, the name, the duration in seconds, and the result.
+ * Runs one step of a check, and prints a line: ok or FAIL, the name, the duration in seconds, and the result.
  *
- * @param describe the result in words
+ * @param describe formats the result
  * @returns the step's result; `undefined` if it failed, which also sets the exit code to 1
  */
 export const reportedStep = async <A>(

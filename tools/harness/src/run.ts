@@ -3,20 +3,20 @@ import { type ExecFileOptions, execFile } from "node:child_process"
 import { promisify } from "node:util"
 import { watch } from "./processes.ts"
 
-/** A process's variables. */
+/** A process's environment variables. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
 const execute = promisify(execFile)
 
-/** The number of output characters in the error of a failed command. */
+/** The number of output characters in a failed command's error. */
 const shown = 4000
 
 /**
  * Runs a command to completion and returns its standard output.
  *
- * @param options.input written to its standard input, which is empty otherwise
+ * @param options.input the command's standard input; default empty
  * @param options.timeout milliseconds; default five minutes
- * @throws with the end of its output if its exit code is not 0
+ * @throws with the end of the output if the exit code is not 0
  */
 export const run = async (
   command: string,
@@ -27,7 +27,7 @@ export const run = async (
   try {
     const running = execute(command, args, { maxBuffer: 64 * 1024 * 1024, timeout: 300_000, ...given })
     watch(running.child)
-    // A command that does not read its input closes it.
+    // A command may close its input without reading it.
     running.child.stdin?.on("error", () => {}).end(input)
     return (await running).stdout
   } catch (error) {

@@ -1,9 +1,9 @@
 import type { Sandbox } from "@cscs/sandbox"
 
-/** The storage systems of the sandbox, each under the slug of its offering. */
+/** The sandbox's storage systems, by name, with the slugs of their offerings. */
 const systems = { capstor: "capstor", vast: "vast", iopsstor: "iopsstor" }
 
-/** The proxy's settings for the sandbox as environment variables; without authentication unless requested. */
+/** The proxy's settings for the sandbox, as environment variables; by default without authentication. */
 export const sandboxEnvironment = (
   { waldur, hpcUserApi, issuer }: Pick<Sandbox, "waldur" | "hpcUserApi" | "issuer">,
   authentication = false,

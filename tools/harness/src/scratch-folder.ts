@@ -3,7 +3,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { endAllChildren } from "./processes.ts"
 
-/** A temporary folder of a tool. When the tool ends, normally or by a signal, it is removed and all children end. */
+/** Creates a tool's temporary folder. When the tool ends, normally or by a signal, the folder is removed and all children end. */
 export const scratchFolder = (name: string): string => {
   const folder = mkdtempSync(join(tmpdir(), `storage-proxy-${name}-`))
   process.once("exit", () => {

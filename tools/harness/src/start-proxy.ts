@@ -1,6 +1,5 @@
 /**
- * Starts the storage proxy as a process. This is the only place that does: the demo, the tools and the tests all use
- * it.
+ * Starts the storage proxy as a process. The demo, the tools and the tests start it only through this module.
  */
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
@@ -11,37 +10,37 @@ import { parseLogLine } from "./log-line.ts"
 import { end, signal, watch } from "./processes.ts"
 import { until } from "./until.ts"
 
-/** Milliseconds that a start may take: machines in CI are busy. */
+/** The maximum start time in milliseconds: machines in CI are busy. */
 const startWithin = 120_000
 /**
- * Milliseconds until a process that was asked to stop is killed: open requests have ten seconds, a CPU profile takes
- * some.
+ * Milliseconds from a stop signal until the process is killed: open requests have ten seconds, and writing a CPU profile
+ * takes some.
  */
 const stopWithin = 60_000
 
 const sources = fileURLToPath(new URL("../../../apps/storage-proxy/src/main.ts", import.meta.url))
 
 export interface ProxyOptions {
-  /** The executable's entry point; default the sources. */
+  /** The entry point; default: the sources'. */
   readonly main?: string
-  /** Replaces Node and the entry point: a program and its first arguments. */
+  /** A program and its first arguments, instead of Node and the entry point. */
   readonly command?: readonly [program: string, ...args: ReadonlyArray<string>]
-  /** Arguments of the proxy; for `startProxy` those after `serve --port 0`. */
+  /** Arguments of the proxy; for `startProxy`, those after `serve --port 0`. */
   readonly args?: ReadonlyArray<string>
   /**
-   * The whole environment except PATH: nothing is inherited, because this process may have variables of the proxy.
-   * Compiled code is not kept: each build of a test would leave its own in the user's home directory.
+   * The whole environment except PATH: nothing else is inherited, because this process may have variables of the proxy.
+   * The compile cache is off, because each build of a test would leave its own in the user's home directory.
    */
   readonly environment?: Readonly<Record<string, string | undefined>>
   readonly directory?: string
   readonly user?: { readonly uid?: number; readonly gid?: number }
-  /** Whether it gets a process group of its own, which `signal` then reaches like a terminal's Ctrl+C. */
+  /** Whether the process gets its own process group, which `signal` then reaches like a terminal's Ctrl+C. */
   readonly hasGroup?: boolean
   /** Called with each line of the log. */
   readonly onLine?: (text: string) => void
   /**
-   * Maximum number of the log's newest characters kept in `stderr`; default all. Under load the log grows by megabytes
-   * each second.
+   * How many of the log's newest characters `stderr` keeps; default all. Under load the log grows by megabytes per
+   * second.
    */
   readonly logKept?: number
 }
@@ -49,13 +48,13 @@ export interface ProxyOptions {
 /** A process of the proxy, with any subcommand. */
 export type SpawnedProxy = ReturnType<typeof spawnProxy>
 
-/** A proxy that serves. */
+/** A process that runs `serve`. */
 export interface RunningProxy extends SpawnedProxy {
   /** Without a trailing slash. */
   readonly url: string
 }
 
-/** This Node, with the flags of the entry point's first line as the shell reads them, and the entry point. */
+/** The command line: this Node, the flags in the entry point's shebang line, and the entry point. */
 export const executable = (main: string = sources): readonly [string, ...Array<string>] => {
   const [, flags = ""] = /^#!\S+ -S node (.*)/.exec(readFileSync(main, "utf8")) ?? []
   return [process.execPath, ...flags.split(" ").filter((flag) => flag !== ""), main]
@@ -88,32 +87,32 @@ export const spawnProxy = (options: ProxyOptions) => {
   if (onLine !== undefined) createInterface({ input: child.stderr }).on("line", onLine)
   // "close", not "exit": only then has all output been read.
   const ended = once(child, "close").then(([code, signal]) => (code ?? signal) as number | string)
-  // Reported by whatever awaits it.
+  // The caller that awaits it handles the error.
   ended.catch(() => {})
   return {
     child: child as ChildProcess,
     pid: child.pid ?? 0,
-    /** When it was spawned, by `performance.now()`. */
+    /** Time of the spawn, by `performance.now()`. */
     spawnedAt,
     stdout: () => stdout,
     stderr: () => stderr,
-    /** Exit code, or the signal that ended it; resolves once all output has been read. */
+    /** The exit code, or the signal that ended the process; resolves once all output has been read. */
     ended,
     signal: (name: NodeJS.Signals) => signal(child, name),
-    /** Asks it to end, and kills it after a minute; resolves like `ended`. */
+    /** Sends a signal, and kills the process after a minute; resolves like `ended`. */
     stop: (name: NodeJS.Signals = "SIGTERM") => {
       signal(child, name)
-      const tooLong = setTimeout(signal, stopWithin, child, "SIGKILL")
-      return ended.finally(() => clearTimeout(tooLong))
+      const timer = setTimeout(signal, stopWithin, child, "SIGKILL")
+      return ended.finally(() => clearTimeout(timer))
     },
   }
 }
 
 /**
- * Starts `serve` at a free port, or at the one of `args`; resolves when the log has the event `listening`, or with
- * `isReady` when it is also ready.
+ * Starts `serve` on a free port, or on the one in `args`; resolves when the log contains the event `listening` and, with
+ * `isReady`, when the proxy is ready.
  *
- * @throws with the end of the log if it ends before, or does not start within two minutes
+ * @throws with the end of the log if the proxy ends first, or does not start within two minutes
  */
 export const startProxy = async (options: ProxyOptions & { readonly isReady?: boolean }): Promise<RunningProxy> => {
   const { args = [] } = options

@@ -2,14 +2,14 @@
 import { setTimeout as pause } from "node:timers/promises"
 
 /** Polling interval in milliseconds. */
-const lookEvery = 10
+const pollEvery = 10
 
 /**
- * Polls until `look` returns something other than `undefined` or `false`, and returns that.
+ * Polls `look` until it returns a value other than `undefined` or `false`, and returns that value.
  *
  * @param what describes the condition in the error
  * @param within milliseconds; default: no limit, because a test has its own timeout
- * @throws what `look` throws, and an error on timeout
+ * @throws any error of `look`, and an error on timeout
  */
 export const until = async <A>(
   what: string,
@@ -20,6 +20,6 @@ export const until = async <A>(
     const found = await look()
     if (found !== undefined && found !== false) return found
     if (performance.now() > end) throw new Error(`${what}: not within ${within / 1000} seconds`)
-    await pause(lookEvery)
+    await pause(pollEvery)
   }
 }

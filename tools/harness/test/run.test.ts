@@ -4,7 +4,7 @@ import { parseLogLine, reportedStep, run, until } from "../src/index.ts"
 const node = (source: string, options?: Parameters<typeof run>[2]) => run(process.execPath, ["-e", source], options)
 
 describe("run", () => {
-  test("returns standard output, given the input", async () => {
+  test("passes the input and returns standard output", async () => {
     const echo = "process.stdin.on('data', (text) => process.stdout.write(text + process.env.MORE))"
     expect(await node(echo, { input: "in ", env: { MORE: "and out" } })).toBe("in and out")
   })
@@ -14,7 +14,7 @@ describe("run", () => {
     await expect(node(failing)).rejects.toThrow(/\none\ntwo$/)
   })
 
-  test("ends a command that takes too long", async () => {
+  test("kills a command on timeout", async () => {
     await expect(node("setInterval(() => {}, 1000)", { timeout: 200 })).rejects.toMatchObject({
       cause: { killed: true },
     })
@@ -27,7 +27,7 @@ describe("until", () => {
     expect(await until("a value", () => values.shift())).toBe(0)
   })
 
-  test("fails on timeout, and with any error of the polled function", async () => {
+  test("fails on timeout, and with the polled function's error", async () => {
     await expect(until("the impossible", () => false, 30)).rejects.toThrow("the impossible: not within 0.03 seconds")
     await expect(until("it", () => Promise.reject(new Error("broken")))).rejects.toThrow("broken")
   })
@@ -43,11 +43,11 @@ test.each([
     '{"message":"a","level":"WARN","timestamp":"2026-11-26T19:00:00.000Z","event":"stopping","n":1}',
     { message: "a", level: "WARN", event: "stopping", annotations: { event: "stopping", n: 1 } },
   ],
-])("a log line is parsed to its event, if it is one: %s", (text, line) => {
+])("parseLogLine returns the event of a log line, and undefined for any other line: %s", (text, line) => {
   expect(parseLogLine(text)).toEqual(line)
 })
 
-test("a step is a line with its mark, and a failed one sets the exit code", async () => {
+test("reportedStep prints a line for each step, and a failed step sets the exit code", async () => {
   const log = vi.spyOn(console, "log").mockReturnValue()
   const before = process.exitCode
   onTestFinished(() => {

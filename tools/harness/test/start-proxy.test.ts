@@ -5,8 +5,8 @@ import { join } from "node:path"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { spawnProxy, startProxy, until } from "../src/index.ts"
 
-/** A substitute for the proxy: only its output and its end matter here. */
-const aProgram = async (source: string) => {
+/** Writes a program that replaces the proxy. */
+const writeProgram = async (source: string) => {
   const folder = await mkdtemp(join(tmpdir(), "harness-"))
   onTestFinished(() => rm(folder, { recursive: true }))
   const main = join(folder, "main.mjs")
@@ -27,8 +27,8 @@ const isGone = (pid: number): boolean => {
 }
 
 describe("startProxy", () => {
-  test("takes the address from the event `listening`, whatever the other lines contain", async () => {
-    const main = await aProgram(`
+  test("takes the URL from the event `listening`, whatever other lines contain", async () => {
+    const main = await writeProgram(`
       console.error("Serving at http://127.0.0.1:1")
       console.error(${JSON.stringify(line({ event: "configuration", url: "http://127.0.0.1:2" }))})
       ${listening("http://127.0.0.1:3")}
@@ -41,12 +41,12 @@ describe("startProxy", () => {
   })
 
   test("waits for readiness on request", async () => {
-    const main = await aProgram(`
+    const main = await writeProgram(`
       import { createServer } from "node:http"
-      let asked = 0
+      let requests = 0
       const server = createServer((request, response) => {
-        asked += 1
-        response.writeHead(asked < 3 ? 503 : 200).end(String(asked))
+        requests += 1
+        response.writeHead(requests < 3 ? 503 : 200).end(String(requests))
       }).listen(0, "127.0.0.1", () => {
         const url = "http://127.0.0.1:" + server.address().port
         console.error(JSON.stringify({ message: "", level: "INFO", event: "listening", url }))
@@ -57,7 +57,7 @@ describe("startProxy", () => {
   })
 
   test("fails with the end of the log if the process ends before it listens", async () => {
-    const main = await aProgram(`console.error("the reason"); process.exitCode = 3`)
+    const main = await writeProgram(`console.error("the reason"); process.exitCode = 3`)
     await expect(startProxy({ main })).rejects.toThrow(/it ended with 3\nthe reason/)
   })
 
@@ -65,8 +65,8 @@ describe("startProxy", () => {
     await expect(startProxy({ command: ["/no/such/program"] })).rejects.toThrow(/ENOENT/)
   })
 
-  test("passes `serve`, a free port and the arguments, and only PATH of this process's environment, with no compiled code kept", async () => {
-    const main = await aProgram(`console.log(JSON.stringify([process.argv.slice(2), Object.keys(process.env)]))
+  test("passes `serve`, a free port and the arguments; inherits only PATH, and disables the compile cache", async () => {
+    const main = await writeProgram(`console.log(JSON.stringify([process.argv.slice(2), Object.keys(process.env)]))
       ${listening("http://x")}
       ${living}`)
     const environment = { ONE: "1", NOT: undefined }
@@ -80,23 +80,23 @@ describe("startProxy", () => {
 })
 
 describe("spawnProxy", () => {
-  test("returns all output and the exit code of a process that ends by itself", async () => {
-    const main = await aProgram(`console.log("out"); console.error("err"); process.exit(process.argv.length)`)
+  test("returns the exit code and all output of a process that exits", async () => {
+    const main = await writeProgram(`console.log("out"); console.error("err"); process.exit(process.argv.length)`)
     const { ended, stdout, stderr } = spawnProxy({ main, args: ["check", "--json"] })
     expect(await ended).toBe(4)
     expect([stdout(), stderr()]).toEqual(["out\n", "err\n"])
   })
 
   test("keeps the newest part of a long log", async () => {
-    const main = await aProgram(`for (let at = 0; at < 2000; at++) console.error("line " + at)`)
+    const main = await writeProgram(`for (let at = 0; at < 2000; at++) console.error("line " + at)`)
     const { ended, stderr } = spawnProxy({ main, logKept: 1000 })
     await ended
     expect(stderr().length).toBeLessThanOrEqual(2000 + 65_536)
     expect(stderr()).toMatch(/line 1999\n$/)
   })
 
-  test("signals the whole group of a process that has one", async () => {
-    const main = await aProgram(`
+  test("signals the whole group of a process with its own group", async () => {
+    const main = await writeProgram(`
       import { spawn } from "node:child_process"
       const child = spawn(process.execPath, ["-e", "console.log(process.pid); setInterval(() => {}, 1000)"], { stdio: ["ignore", "inherit", "inherit"] })
       ${living}`)
@@ -107,14 +107,14 @@ describe("spawnProxy", () => {
   })
 })
 
-test.each(["ends by itself", "is interrupted"])("a tool that %s leaves no folder and no child", async (how) => {
+test.each(["exits", "is interrupted"])("a tool that %s leaves no scratch folder and no child process", async (how) => {
   const source = `
     import { spawn } from "node:child_process"
     import { scratchFolder, watch } from ${JSON.stringify(join(import.meta.dirname, "../src/index.ts"))}
     const folder = scratchFolder("test")
     const child = watch(spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"], { stdio: "ignore" }))
     console.log(JSON.stringify([folder, child.pid]))
-    ${how === "ends by itself" ? "process.exit(0)" : "setInterval(() => {}, 1000)"}`
+    ${how === "exits" ? "process.exit(0)" : "setInterval(() => {}, 1000)"}`
   const tool = spawnProxy({ command: [process.execPath, "--input-type=module", "--eval", source] })
   const line = await until("its folder", () => /^\[.*\]\n/.exec(tool.stdout())?.[0])
   if (how === "is interrupted") tool.signal("SIGINT")
@@ -124,7 +124,7 @@ test.each(["ends by itself", "is interrupted"])("a tool that %s leaves no folder
   await until("the child has ended", () => isGone(pid))
 })
 
-test("only the harness names the process's entry point to start it", () => {
+test("only the harness refers to the proxy's entry point", () => {
   const root = join(import.meta.dirname, "../../..")
   const exclude = ["**/node_modules/**", "**/dist/**"]
   const sources = globSync("{apps,packages,tools,deploy,.ci}/**/*.{ts,mjs}", { cwd: root, exclude })

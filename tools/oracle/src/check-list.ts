@@ -1,4 +1,4 @@
-/** Checks a response: returns nothing if it is correct, and what is wrong with it otherwise. */
+/** Checks a response against the oracle. */
 import type { Filter, Oracle, Place, Window } from "./oracle.ts"
 
 /** A page of a list, or a whole list. */
@@ -9,7 +9,7 @@ export interface ListedEntries {
   readonly page: { readonly offset: number; readonly limit: number; readonly total: number } | undefined
 }
 
-/** The faults of a response. */
+/** A fault of a response. */
 export interface Mismatch {
   readonly what: string
   /** The actual and the expected value. */
@@ -17,6 +17,7 @@ export interface Mismatch {
   readonly expected?: unknown
 }
 
+/** Checks a list that was read within the window; `wrong` is its first fault, or `undefined`. */
 export const checkList = (oracle: Oracle, window: Window, listed: ListedEntries) => {
   const places = oracle(window, listed.filter)
   const projects = new Set<string>()
@@ -45,12 +46,12 @@ const fault = (
     const index = indexes.get(keyIn(entry))
     const place = places[index ?? -1]
     if (index === undefined || place === undefined) {
-      return { what: `entry ${at} is none of the list`, found: entry, expected: "no such entry" }
+      return { what: `entry ${at} does not belong in the list`, found: entry }
     }
     if (!place.entries.has(text)) {
       return { what: `entry ${at} has a wrong value`, found: entry, expected: shown(place) }
     }
-    if (index <= last) return { what: `entry ${at} comes twice, or not in its order`, found: entry }
+    if (index <= last) return { what: `entry ${at} is a duplicate, or out of order`, found: entry }
     if (at === 0) first = index
     const [skipped] = at > 0 || offset === 0 ? required(last + 1, index) : []
     if (skipped !== undefined) return { what: `an entry is missing before entry ${at}`, expected: shown(skipped) }
@@ -71,7 +72,7 @@ const fault = (
   }
   const least = required(0, first).length
   if (entries.length > 0 && (offset < least || offset > first)) {
-    return { what: "the page begins elsewhere", found: offset, expected: `${least} to ${first}` }
+    return { what: "the page has a wrong start", found: offset, expected: `${least} to ${first}` }
   }
   return undefined
 }

@@ -1,6 +1,6 @@
 /**
- * The expected entry for an ordinary resource, derived from the contract and independent of the proxy's code. Entries
- * are texts, so that the order of the fields counts too.
+ * The expected entry of a resource, derived from the contract and independent of the proxy's code. Entries are JSON
+ * strings, so that the order of their fields counts too.
  */
 import { createHash } from "node:crypto"
 import type { Json, JsonObject } from "@cscs/sandbox"
@@ -9,7 +9,7 @@ import type { Facts, OrderFacts } from "./facts.ts"
 
 export const systems = ["capstor", "vast", "iopsstor"] as const
 
-/** The provider's view: an order without the consumer's approval has changed nothing, or created nothing. */
+/** The state that the provider sees: without the consumer's approval, an order has no effect yet. `undefined`: hidden. */
 export const stateSeen = ({ state, order }: Pick<Facts, "state" | "order">): string | undefined => {
   const waits = ["pending-consumer", "pending-project", "pending-start-date"].includes(order?.state ?? "")
   if (!waits) return state
@@ -17,7 +17,7 @@ export const stateSeen = ({ state, order }: Pick<Facts, "state" | "order">): str
   return state === "Updating" || state === "Terminating" ? "OK" : state
 }
 
-/** The status of each state of Waldur. */
+/** The status for each of Waldur's states. */
 export const statuses: Readonly<Record<string, string>> = {
   Creating: "pending",
   OK: "active",
@@ -102,7 +102,7 @@ export interface Surroundings {
   readonly isKept: boolean
 }
 
-/** The entry of a resource that the provider sees. */
+/** The expected entry of a resource that the provider sees. */
 export const expectedEntry = (facts: Facts, around: Surroundings): string => {
   const state = stateSeen(facts) ?? ""
   const status = statusIn(state)
@@ -126,7 +126,7 @@ export const expectedEntry = (facts: Facts, around: Surroundings): string => {
   })
 }
 
-/** Provisioners report the quotas of a limit as options; these end with the limit that they repeat. */
+/** Provisioners report the quotas of a limit as options, which lose effect when that limit changes. */
 const optionsAfter = (facts: Facts, order: OrderFacts): Readonly<Record<string, Json | undefined>> => {
   const options: Record<string, Json | undefined> = { ...facts.options, ...order.newOptions }
   const before = Number({ ...facts.limits, ...order.oldLimits }.storage ?? 0)
@@ -162,7 +162,7 @@ const quotasOf = (limits: JsonObject, options: Readonly<Record<string, Json | un
   ]
 }
 
-/** 0 is no override: every file system reads it as unlimited. */
+/** 0 does not override: every file system reads it as unlimited. */
 const override = (option: Json | undefined): number | undefined => (Number(option) > 0 ? Number(option) : undefined)
 
 const inodesOf = (storage: number, coefficient: number): number =>

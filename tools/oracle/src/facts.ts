@@ -1,4 +1,4 @@
-/** The facts of a Waldur resource that determine its entry. All of it is valid unless `protects` is set. */
+/** The facts of a Waldur resource that determine its entry. All of them are valid unless `protects` is set. */
 import type { Json, JsonObject } from "@cscs/sandbox"
 
 const objectOf = (value: Json | undefined): JsonObject =>
@@ -15,7 +15,7 @@ export type Facts = Readonly<ReturnType<typeof factsOf>>
 export const factsOf = (row: JsonObject, protects?: string) => {
   const attributes = objectOf(row.attributes)
   return {
-    /** 32 hex digits, like the others. */
+    /** 32 hex digits, like the other UUIDs. */
     uuid: String(row.uuid),
     slug: String(row.slug),
     offeringUuid: String(row.offering_uuid),

@@ -1,18 +1,18 @@
 /**
- * The history of the sandbox's world: every version of every resource, of names, GIDs and roles, with times. Times are
- * `performance.now()`. A change takes a moment, during which both the old and the new are true.
+ * The history of the sandbox's world: every version of resources, names, GIDs and roles, with times by
+ * `performance.now()`. A change takes a moment, during which both the old and the new value are valid.
  */
 import { isDeepStrictEqual } from "node:util"
 import type { World } from "@cscs/sandbox"
 import { type Facts, factsOf } from "./facts.ts"
 
-/** When something was true; `until` is infinite while it is. */
+/** When something was valid; `until` is infinite while it still is. */
 export interface Span {
   readonly from: number
   until: number
 }
 
-/** A value over time; of a resource `undefined` while it does not exist. */
+/** A value with its span; `undefined` while a resource does not exist. */
 export interface Dated<A> extends Span {
   readonly value: A
 }
@@ -28,13 +28,13 @@ export interface Past {
 export interface KnownGid {
   readonly gid: number
   readonly from: number
-  /** The project was requested before: its absence is cached for a while. */
+  /** Whether the proxy may have looked the project up before, and cached its absence for a while. */
   readonly isLate: boolean
-  /** When a response first showed that the proxy has it; it then never loses it. */
+  /** When a response first showed that the proxy knows the GID, which it never forgets. */
   provenAt: number
 }
 
-/** A storage system that suddenly has no usable records, because a role is lost. */
+/** The span in which a storage system has no visible records, because a role is lost. */
 export interface Loss extends Span {
   readonly offeringSlug: string
 }
@@ -45,15 +45,15 @@ export const overlaps = ({ from, until }: Span, start: number, end: number): boo
 
 export const historyOf = (world: World) => {
   const pasts = new Map<string, Past>()
-  /** By project slug and by customer uuid. */
+  /** By project slug, and by customer uuid. */
   const projectNames = new Map<string, Array<Dated<string>>>()
   const customerNames = new Map<string, Array<Dated<string>>>()
   const gids = new Map<string, KnownGid>()
   const losses: Array<Loss> = []
-  const asked = new Set<string>()
+  const requested = new Set<string>()
   const malformed = new Map<string, string>()
 
-  /** Records the differences that a change between `before` and `now` made. */
+  /** Records the differences from a change between `before` and `now`. */
   const note = (before: number, now: number): void => {
     const put = <A>(dated: Array<Dated<A>>, value: A): void => {
       const last = dated.at(-1)
@@ -68,7 +68,7 @@ export const historyOf = (world: World) => {
     }
     for (const [project, gid] of world.gids) {
       if (gids.has(project) || typeof gid !== "number") continue
-      gids.set(project, { gid, from: before, isLate: asked.has(project), provenAt: Number.POSITIVE_INFINITY })
+      gids.set(project, { gid, from: before, isLate: requested.has(project), provenAt: Number.POSITIVE_INFINITY })
     }
     const seen = new Set<string>()
     const isFirst = before === Number.NEGATIVE_INFINITY
@@ -76,7 +76,7 @@ export const historyOf = (world: World) => {
       const facts = factsOf(row, malformed.get(String(row.uuid)))
       const { uuid, projectSlug, customerUuid } = facts
       seen.add(uuid)
-      asked.add(projectSlug)
+      requested.add(projectSlug)
       rename(projectNames, projectSlug, String(row.project_name))
       rename(customerNames, customerUuid, String(row.customer_name))
       const absent = { value: undefined, from: Number.NEGATIVE_INFINITY, until: now }
@@ -94,15 +94,15 @@ export const historyOf = (world: World) => {
     customerNames: customerNames as ReadonlyMap<string, ReadonlyArray<Dated<string>>>,
     gids: gids as ReadonlyMap<string, KnownGid>,
     losses: losses as ReadonlyArray<Loss>,
-    /** Records that the row with this uuid, which comes with the next change, is malformed, and where its data is. */
+    /** Declares that the row with this uuid, which the next change adds, is malformed, and where its data is. */
     expectMalformed: (uuid: string, protects: string) => void malformed.set(uuid, protects),
-    /** Applies a change to the world, and records the differences. Changes run one after the other. */
+    /** Applies a change to the world, and records the differences. Changes must not overlap. */
     change: async (mutation: () => void | Promise<void>): Promise<void> => {
       const before = performance.now()
       await mutation()
       note(before, performance.now())
     },
-    /** A system loses its records until the returned function is called. */
+    /** Records that a system loses its records, until the returned function is called. */
     lose: (offeringSlug: string): (() => void) => {
       const loss = { offeringSlug, from: performance.now(), until: Number.POSITIVE_INFINITY }
       losses.push(loss)

@@ -1,7 +1,7 @@
 /**
- * All valid contents of a list that was read within a span of time: place after place, in the order of the list.
- * Without a change in that span there is only one list; with one, a place may be present or not, and have one of
- * several entries, since Waldur is not read at one moment.
+ * All valid contents of a list that was read within a time span: place after place, in the order of the list. Without a
+ * change in that span only one list is valid; with one, a place may be absent, or have one of several entries, because a
+ * read of Waldur takes time.
  */
 
 import {
@@ -19,7 +19,7 @@ import {
 import type { Facts } from "./facts.ts"
 import { type Dated, type History, type KnownGid, type Loss, overlaps, type Past } from "./history.ts"
 
-/** The list is no older than `from` and existed at `to`, by `performance.now()`. */
+/** The list is not older than `from` and existed at `to`, by `performance.now()`. */
 export interface Window {
   readonly from: number
   readonly to: number
@@ -34,7 +34,7 @@ export interface Place {
   readonly key: string
   /** The possible entries here. */
   readonly entries: ReadonlySet<string>
-  /** Whether the place may be absent too. */
+  /** Whether the place may be absent. */
   readonly isOptional: boolean
   readonly projectSlug: string | undefined
 }
@@ -44,7 +44,7 @@ export type Oracle = (window: Window, filter: Filter) => ReadonlyArray<Place>
 
 /**
  * @param about.api Waldur's address, with `/api/`
- * @param about.fullRefreshEvery, about.askAgainAfter the proxy's own intervals in milliseconds: between two full reads
+ * @param about.fullRefreshEvery, about.retryGidAfter the proxy's own intervals in milliseconds: between two full reads
  *   of Waldur, and until a project unknown to the HPC User API is looked up again
  * @param about.wasFailing whether the HPC User API or its issuer was unavailable at some time in the window
  */
@@ -52,19 +52,19 @@ export const oracleOf = (about: {
   readonly history: History
   readonly api: string
   readonly fullRefreshEvery: number
-  readonly askAgainAfter: number
+  readonly retryGidAfter: number
   readonly wasFailing: (window: Window) => boolean
 }): Oracle => {
-  const { history, api, fullRefreshEvery, askAgainAfter, wasFailing } = about
-  /** Changes that Waldur does not date are seen only by a full read. */
+  const { history, api, fullRefreshEvery, retryGidAfter, wasFailing } = about
+  /** Only a full read sees changes that Waldur does not date. */
   const namesIn = (names: ReadonlyArray<Dated<string>> | undefined, { from, to }: Window): ReadonlyArray<string> =>
     (names ?? []).filter((one) => overlaps(one, from - fullRefreshEvery - 1000, to)).map(({ value }) => value)
 
   const isGidSure = (gid: KnownGid, window: Window): boolean =>
     window.from >= gid.provenAt ||
-    (window.from >= gid.from + (gid.isLate ? askAgainAfter + 2000 : 0) && !wasFailing(window))
+    (window.from >= gid.from + (gid.isLate ? retryGidAfter + 2000 : 0) && !wasFailing(window))
 
-  /** A guard's entries are as old as the list's age, so that a loss which they outlast is in its window. */
+  /** A guard's entries are as old as the list, so the window includes a loss that they outlast. */
   const lossesIn = ({ place }: Past, { from, to }: Window) =>
     history.losses.filter((loss) => loss.offeringSlug === place.offeringSlug && overlaps(loss, from, to))
 
@@ -75,7 +75,7 @@ export const oracleOf = (about: {
 
   return (window, filter) => {
     const seen = [...history.pasts.values()]
-      // The place in a malformed record may be wrong; its data is protected under every filter.
+      // A malformed record's place may be wrong, but every filter protects its data.
       .filter(({ place }) => place.protects !== undefined || isWanted(place, filter))
       .map((past) => observationOf(past, window, lossesIn(past, window)))
       .filter(({ versions }) => versions.length > 0)
@@ -117,14 +117,14 @@ export const oracleOf = (about: {
 
 type Observation = ReturnType<typeof observationOf>
 
-/** A resource as it may have been read within a window. */
+/** All ways in which a resource may have been read within a window. */
 const observationOf = (past: Past, window: Window, losses: ReadonlyArray<Loss>) => {
   const valid = past.versions.filter((version) => overlaps(version, window.from, window.to))
   const known = valid.flatMap(({ value }) => value ?? [])
   const versions = known.filter((facts) => !isHidden(facts))
   const isRemoved = versions.some(isRemoval)
-  // Resources and their orders come from two lists: one may be read before a change, and the other after it. In no case
-  // may data that must stay appear to be removed.
+  // Resources and their orders come from two lists, one of which may be read before a change and the other after it. Even
+  // then, data that must stay never appears as removed.
   if (known.length < valid.length || known.some((facts) => facts.order === undefined || isHidden(facts))) {
     for (const facts of known) {
       if (facts.order === undefined || (isBeingRemoved(facts.state) && !isRemoved)) continue
@@ -135,13 +135,13 @@ const observationOf = (past: Past, window: Window, losses: ReadonlyArray<Loss>) 
     past,
     /** Whether a guard may keep its previous entry. */
     mayBeKept: losses.length > 0,
-    /** The provider's view, in every way that it may have been read. */
+    /** What the provider sees, in every way in which it may have been read. */
     versions: versions as ReadonlyArray<Facts>,
     isAlways: valid.every(({ value }) => value !== undefined && stateSeen(value) !== undefined),
   }
 }
 
-/** The same object for the same facts, because its encodings are cached. */
+/** Returns the same object for the same facts, because its encodings are cached. */
 const orderless = new WeakMap<Facts, Facts>()
 const withoutOrder = (facts: Facts): Facts => {
   const known = orderless.get(facts) ?? { ...facts, order: undefined }
@@ -151,10 +151,10 @@ const withoutOrder = (facts: Facts): Facts => {
 
 const isHidden = (facts: Facts): boolean => stateSeen(facts) === undefined
 const isRemoval = (facts: Facts): boolean => isBeingRemoved(stateSeen(facts) ?? "")
-/** The list of a guard omits doubtful removals, those that have ended too. */
+/** A guard's list omits doubtful removals, even completed ones. */
 const mayBeSkipped = (facts: Facts, { mayBeKept }: Observation): boolean => mayBeKept && isRemoval(facts)
 
-/** Locations of live data: a removal there is not listed. */
+/** The paths of live data: a removal there is not listed. */
 const livePathsOf = (seen: ReadonlyArray<Observation>) => {
   const at = Map.groupBy(
     seen.flatMap((observation) => observation.versions.map((facts) => ({ observation, facts }))),
@@ -187,7 +187,7 @@ const parentPlace = (
   { state, status }: Filter,
 ): ReadonlyArray<Place> => {
   const { past } = members[0] as Observation
-  // Waldur's own state, as used by the filter.
+  // The filter uses Waldur's own state.
   const passesState = (facts: Facts) => !state || facts.state === state
   if ((status && status !== "pending") || !members.some(({ versions }) => versions.some(passesState))) return []
   const key = keyOf((JSON.parse(entries[0] ?? "{}") as { itemId: string }).itemId, past.place)
@@ -208,7 +208,7 @@ const passes = (facts: Facts, { state, status }: Filter): boolean =>
 const keyOf = (itemId: string, { offeringSlug, dataType }: Pick<Facts, "offeringSlug" | "dataType">): string =>
   `${itemId} ${offeringSlug} ${dataType}`
 
-/** Encoded once for each form in which it is requested. */
+/** Caches the encoded entry for each name and guard state. */
 const encodedBefore = new WeakMap<Facts, Map<string, string>>()
 const encoded = (facts: Facts, around: Parameters<typeof expectedEntry>[1]): string => {
   const known = encodedBefore.get(facts) ?? new Map<string, string>()
@@ -222,7 +222,7 @@ const encoded = (facts: Facts, around: Parameters<typeof expectedEntry>[1]): str
 const tenantOf = ({ past }: Observation) =>
   `${past.place.offeringSlug} ${past.place.dataType} ${past.place.providerSlug}`
 
-/** System as configured, data type, tenant, customer, then age. */
+/** Orders by system as configured, data type, tenant, customer, then age. */
 const byPlace = (a: Facts, b: Facts): number =>
   systems.indexOf(a.offeringSlug as never) - systems.indexOf(b.offeringSlug as never) ||
   compare(a.dataType, b.dataType) ||

@@ -2,11 +2,11 @@ import { buildWorld, changeResource } from "@cscs/sandbox"
 import { expect, test } from "vitest"
 import { checkList, historyOf, type ListedEntries, oracleOf } from "../src/index.ts"
 
-/** An oracle of a small world, and the correct list while nothing changes. */
-const anOracle = () => {
+/** An oracle for a small world, and the correct list while nothing changes. */
+const makeOracle = () => {
   const world = buildWorld({ resources: 30, seed: 1, edgeCases: false })
   const history = historyOf(world)
-  const about = { history, api: world.apiUrl, fullRefreshEvery: 0, askAgainAfter: 0, wasFailing: () => false }
+  const about = { history, api: world.apiUrl, fullRefreshEvery: 0, retryGidAfter: 0, wasFailing: () => false }
   const oracle = oracleOf(about)
   const now = () => ({ from: performance.now(), to: performance.now() })
   const right = oracle(now(), {}).map(({ entries: [text = ""] }) => JSON.parse(text))
@@ -17,8 +17,8 @@ const anOracle = () => {
 type Entry = { itemId: string; target: { targetType: string; targetItem: { unixGid?: number } } }
 const isProject = ({ target }: Entry) => target.targetType === "project"
 
-test("a correct list has no fault, whole or by pages", () => {
-  const { right, verdict } = anOracle()
+test("checkList accepts a correct list, whole or in pages", () => {
+  const { right, verdict } = makeOracle()
   expect(right.length).toBeGreaterThan(20)
   expect(verdict(right)).toMatchObject({ wrong: undefined, isExact: true, entries: right.length })
   const total = right.length
@@ -34,28 +34,28 @@ const withAnotherGid = (right: ReadonlyArray<Entry>) => {
 
 const spoilt: ReadonlyArray<readonly [string, (right: ReadonlyArray<Entry>) => ReadonlyArray<unknown>, RegExp]> = [
   ["without its last entry", (right) => right.slice(0, -1), /missing/],
-  ["without one in the middle", (right) => right.toSpliced(7, 1), /missing/],
-  ["with one twice", (right) => right.toSpliced(7, 0, right[7] as Entry), /twice/],
+  ["without an entry in the middle", (right) => right.toSpliced(7, 1), /missing/],
+  ["with a duplicate", (right) => right.toSpliced(7, 0, right[7] as Entry), /duplicate/],
   ["in another order", (right) => right.toSpliced(7, 2, right[8] as Entry, right[7] as Entry), /missing|order/],
-  ["with an entry of nothing", (right) => [...right, { itemId: "x" }], /none of the list/],
+  ["with an unknown entry", (right) => [...right, { itemId: "x" }], /does not belong/],
   ["with another group's GID", withAnotherGid, /a wrong value/],
   ["that is empty", () => [], /missing/],
 ]
-test.each(spoilt)("a list %s is detected as wrong", (_, spoil, what) => {
-  const { right, verdict } = anOracle()
+test.each(spoilt)("checkList rejects a list %s", (_, spoil, what) => {
+  const { right, verdict } = makeOracle()
   expect(verdict(spoil(right)).wrong?.what).toMatch(what)
 })
 
-test("a page with a wrong start, too few entries or a wrong total is detected", () => {
-  const { right, verdict } = anOracle()
+test("checkList rejects a page with a wrong start, too few entries or a wrong total", () => {
+  const { right, verdict } = makeOracle()
   const total = right.length
-  expect(verdict(right.slice(11, 21), { offset: 10, limit: 10, total }).wrong?.what).toMatch(/begins elsewhere/)
+  expect(verdict(right.slice(11, 21), { offset: 10, limit: 10, total }).wrong?.what).toMatch(/wrong start/)
   expect(verdict(right.slice(10, 19), { offset: 10, limit: 10, total }).wrong?.what).toMatch(/fewer or more entries/)
   expect(verdict(right.slice(10, 20), { offset: 10, limit: 10, total: total + 1 }).wrong?.what).toMatch(/total/)
 })
 
-test("while a resource changes, its old and its new entry are correct; afterwards only the new one", async () => {
-  const { world, history, right, now, verdict } = anOracle()
+test("checkList accepts the old and the new entry while a resource changes, and then only the new one", async () => {
+  const { world, history, right, now, verdict } = makeOracle()
   const before = now()
   const row = world.resources.find(({ state }) => state === "OK")
   if (row === undefined) throw new Error("no resource is OK")

@@ -1,7 +1,7 @@
 /**
- * Part of `pnpm version-packages`, before changesets runs. Each executable is one file that bundles our packages as
- * development dependencies, which cause no release of it. So if a changeset names a bundled package and none names the
- * executable, a changeset is added that bumps the executable by a patch.
+ * Part of `pnpm version-packages`, before changesets runs. Each executable is one file that bundles our packages. They are
+ * development dependencies, so a new version of one does not release the executable. So if a changeset names a bundled
+ * package and none names the executable, this adds a changeset with a patch of the executable.
  */
 import { globSync, readFileSync, writeFileSync } from "node:fs"
 import { readChangesets } from "@changesets/read"
@@ -15,7 +15,7 @@ const manifests = new Map(
     .map((manifest) => [manifest.name as string, manifest]),
 )
 
-/** Our packages in an executable. */
+/** Our packages that an executable bundles. */
 const bundledIn = (executable: string): ReadonlySet<string> => {
   const bundled = new Set<string>()
   const add = (names: ReadonlyArray<string>): void => {
@@ -26,7 +26,7 @@ const bundledIn = (executable: string): ReadonlySet<string> => {
     }
   }
   add(Object.keys(manifests.get(executable)?.devDependencies ?? {}))
-  if (bundled.size === 0) throw new Error(`${executable} has none of our packages in it: this script is out of date`)
+  if (bundled.size === 0) throw new Error(`${executable} bundles none of our packages: this script is out of date`)
   return bundled
 }
 
@@ -36,7 +36,7 @@ for (const executable of EXECUTABLES) {
   if (changed.length === 0 || named.includes(executable)) continue
   writeFileSync(
     `.changeset/bundled-in-${executable.replace("@cscs/", "")}.md`,
-    `---\n"${executable}": patch\n---\n\nHas in it the new ${changed.join(", ")}.\n`,
+    `---\n"${executable}": patch\n---\n\nBundles the new ${changed.join(", ")}.\n`,
   )
-  console.log(`${executable} moves by a patch, for it has ${changed.join(", ")} in it.`)
+  console.log(`${executable} gets a patch, because it bundles ${changed.join(", ")}.`)
 }

@@ -1,4 +1,4 @@
-/** A user's empty project, which installs the released packages. */
+/** An empty project that installs the released packages, like a user's. */
 import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { type Environment, run, startProxy } from "@cscs/harness"
@@ -22,8 +22,8 @@ const installed = async ({ folder }: LibraryFolder): Promise<ReadonlyArray<strin
 }
 
 /**
- * Installs the libraries in an empty project as their READMEs describe, and copies the READMEs' examples beside them.
- * Returns the one version of effect that they share.
+ * Installs the libraries in an empty project as their READMEs describe, and writes the READMEs' examples into it. Returns
+ * the one version of effect that they share.
  */
 export const makeProject = async (
   project: string,
@@ -43,7 +43,7 @@ export const makeProject = async (
     await writeFile(join(project, fileOf(library)), source)
   }
   const { packages } = JSON.parse(await readFile(join(project, "package-lock.json"), "utf8"))
-  // Nested dependencies of others do not count: hono-openapi has an Effect 3 of its own for a converter that we do not use.
+  // Nested dependencies of others do not count: hono-openapi has its own Effect 3, for a converter that we do not use.
   const seen = Object.keys(packages).filter((place) =>
     /^(node_modules\/@cscs\/[^/]+\/)?node_modules\/effect$/.test(place),
   )
@@ -52,7 +52,7 @@ export const makeProject = async (
   return effects.join()
 }
 
-/** Type-checks the examples, and the types of everything they use. */
+/** Type-checks the examples, and the types of everything that they import. */
 export const typecheck = async (project: string, tsc: string, env: Environment): Promise<void> => {
   // The target includes the DOM library, which effect's types need.
   const compilerOptions = { target: "es2023", module: "nodenext", types: ["node"], strict: true, noEmit: true }
@@ -65,11 +65,11 @@ export const runExample = async (project: string, library: LibraryFolder, env: E
   const { prints } = await readmeExample(library.folder)
   const printed = await run("node", [fileOf(library)], { cwd: project, env })
   if (prints === undefined ? printed.trim() === "" : printed !== prints) {
-    throw new Error(`The example of ${library.name} printed:\n${printed}\nin place of:\n${prints ?? "anything"}`)
+    throw new Error(`The example of ${library.name} printed:\n${printed}\ninstead of:\n${prints ?? "anything"}`)
   }
 }
 
-/** Imports a package and fails if that alone has a visible side effect or keeps the process alive. */
+/** Imports a package, and fails if the import has a visible side effect or keeps the process alive. */
 export const importOnly = async (project: string, name: string, env: Environment): Promise<void> => {
   const script = join(project, "import-only.mjs")
   await copyFile(new URL("import-only.mjs", import.meta.url), script)
@@ -77,7 +77,7 @@ export const importOnly = async (project: string, name: string, env: Environment
   if (printed !== "") throw new Error(`importing ${name} printed ${printed}`)
 }
 
-/** An empty folder for npx, with a cache of its own, so that no earlier rehearsal's package is used. */
+/** Creates an empty folder for npx, with its own cache, so that it does not use an earlier rehearsal's package. */
 const folderForNpx = async (folder: string, npmrc: string) => {
   await mkdir(folder)
   // Otherwise npm uses any project above the temporary directory.
@@ -86,7 +86,7 @@ const folderForNpx = async (folder: string, npmrc: string) => {
   return { npm_config_cache: join(folder, "npm-cache"), npm_config_update_notifier: "false" }
 }
 
-/** What `npx <executable> --version` prints in an empty folder. */
+/** Returns the output of `npx <executable> --version` in an empty folder. */
 export const versionByNpx = async (folder: string, npmrc: string, executable: string, env: Environment) => {
   const npm = await folderForNpx(folder, npmrc)
   const printed = await run("npx", ["--yes", executable, "--version"], { cwd: folder, env: { ...env, ...npm } })
@@ -95,10 +95,10 @@ export const versionByNpx = async (folder: string, npmrc: string, executable: st
 }
 
 /**
- * `npx @cscs/storage-proxy serve` in an empty folder, as a new user runs it: waits until it is ready, requests its
+ * Runs `npx @cscs/storage-proxy serve` in an empty folder, like a new user: waits until the proxy is ready, requests its
  * list, and ends it like Ctrl+C.
  *
- * @param environment includes the configuration, which the proxy reads from it
+ * @param environment includes the proxy's configuration
  * @returns a summary
  */
 export const proxyByNpx = async (folder: string, npmrc: string, environment: Environment): Promise<string> => {
@@ -107,7 +107,7 @@ export const proxyByNpx = async (folder: string, npmrc: string, environment: Env
     command: ["npx", "--yes", "@cscs/storage-proxy"],
     directory: folder,
     environment: { ...environment, ...npm },
-    // A terminal's Ctrl+C goes to npx and to its children.
+    // A terminal's Ctrl+C reaches npx and its children.
     hasGroup: true,
     isReady: true,
   })

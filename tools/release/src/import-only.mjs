@@ -1,7 +1,7 @@
-/** Imports the package that the first parameter names, and fails if that changes anything that others can see. */
+/** Imports the package that the first argument names, and fails if the import changes any state that other code can see. */
 const listeners = () => process.eventNames().map((event) => String(event) + process.listenerCount(event))
 const seen = () => ({
-  // Node's own fetch sets its pool there on first use; whether undici or Node does so does not matter.
+  // Node's own fetch sets its connection pool there on first use; it does not matter whether undici or Node does so.
   globals: Reflect.ownKeys(globalThis)
     .map(String)
     .filter((key) => !key.includes("undici.globalDispatcher")),
@@ -10,7 +10,7 @@ const seen = () => ({
   environment: { ...process.env },
   open: process.getActiveResourcesInfo().toSorted(),
 })
-// Opened on first use, and `debug` checks whether its output is a terminal.
+// Opens both streams, which `debug` would otherwise do when it checks for a terminal.
 for (const stream of [process.stdout, process.stderr]) stream.isTTY
 const before = seen()
 const exported = await import(process.argv[2])

@@ -1,11 +1,10 @@
 /**
- * `pnpm rehearse`: a complete release against an npm registry on loopback. In a copy of the repository the packages get
- * their versions, are built and published; each tarball is checked; empty projects on the oldest supported Node and on
- * our own install them by name, type-check and run the READMEs' examples, and start the
- * proxy and the provisioner by npx. Then one package
- * is bumped, and only it and its dependents may change.
+ * `pnpm rehearse`: a complete release against an npm registry on loopback. In a copy of the repository it versions, builds
+ * and publishes the packages, and checks each tarball. Empty projects on the oldest supported Node and on the workspace's
+ * install the packages by name, type-check and run the READMEs' examples, and start the proxy and the provisioner by npx.
+ * Then it bumps one package, and checks that only this package and its dependents change.
  *
- * Rehearses the working tree; with `--quick` one version step less. Exit code 1 at the first error.
+ * Rehearses the working tree; `--quick` omits one version step. Exit code 1 on the first error.
  */
 import assert from "node:assert/strict"
 import { globSync, readFileSync } from "node:fs"
@@ -43,7 +42,7 @@ const step = async <A>(name: string, act: () => Promise<A>, words: (result: A) =
 const indented = (lines: ReadonlyArray<string>) => lines.map((line) => `\n      ${line}`).join("")
 
 await rehearse()
-// The sandbox, the proxy and the registry still listen; they end with this process.
+// The sandbox, the proxy and the registry are still listening; they end with this process.
 process.exit()
 
 async function rehearse(): Promise<void> {
@@ -59,7 +58,7 @@ async function rehearse(): Promise<void> {
   const registry = await step(
     "Verdaccio",
     () => startRegistry(join(scratch, "registry")),
-    ({ url }) => `${url}; all but @cscs comes from ${thirdParty}`,
+    ({ url }) => `${url}; all packages except @cscs come from ${thirdParty}`,
   )
   const npmrc = `registry=${thirdParty}\n${registry.npmrc}`
 
@@ -95,7 +94,7 @@ async function rehearse(): Promise<void> {
 
   const sandbox = await startSandbox({ worldChangesByHand: false })
   const configuration = sandboxEnvironment(sandbox)
-  // For the example of the storage client.
+  // For the storage client's example.
   const proxy = await startProxy({ environment: configuration, isReady: true })
   const typesOfNode = manifestIn(join(copy, "node_modules/@types/node")).version
   const nodes = { [OLDEST_NODE]: await nodeOf(OLDEST_NODE), [process.versions.node]: ownNode }
@@ -121,8 +120,8 @@ async function rehearse(): Promise<void> {
     await step(`Node ${version}: npx ${PROVISIONER} --version`, itsVersion, String)
   }
 
-  // Dependents with a `^` range that still matches get the new one automatically; the executables bundle it, and must be
-  // bumped.
+  // Dependents whose `^` range still matches get the new version automatically; the executables bundle it, and need a
+  // bump.
   const second = await bump("a patch of", "patch", first, ["@cscs/waldur-client", APP, PROVISIONER])
   if (!options.quick) {
     const moved = ["@cscs/waldur-client", "@cscs/proxy-server", APP, PROVISIONER]

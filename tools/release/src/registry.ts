@@ -15,19 +15,19 @@ export interface Release {
 }
 
 /**
- * Starts Verdaccio in this process, with an empty storage in a folder of its own: a registry on loopback that has only
- * the packages published to it.
+ * Starts Verdaccio in this process, with an empty storage in `folder`: a registry on loopback that contains only the
+ * packages published to it.
  */
 export const startRegistry = async (folder: string) => {
   const { runServer } = (await import(await verdaccio())) as { runServer: (config: string) => Promise<Server> }
   await mkdir(folder)
-  const everybody = { access: "$all", publish: "$all", unpublish: "$all" }
+  const allowAll = { access: "$all", publish: "$all", unpublish: "$all" }
   const config = {
     storage: join(folder, "storage"),
     auth: { htpasswd: { file: join(folder, "htpasswd"), max_users: -1 } },
-    // No uplink: only what is published here is available.
+    // No uplink: only packages published here are available.
     uplinks: {},
-    packages: { "@cscs/*": everybody },
+    packages: { "@cscs/*": allowAll },
     web: { enable: false },
     log: { type: "stdout", format: "pretty", level: "error" },
   }

@@ -1,12 +1,12 @@
-/** The copy of the repository that is released: versions and publishes, like the release workflow. */
+/** Versions and publishes a copy of the repository, like the release workflow. */
 import { cp, mkdir, mkdtemp, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { type Environment, run, workingTree } from "@cscs/harness"
 import type { Registry } from "./registry.ts"
 
 /**
- * The working tree in a folder of its own, with one commit and no remote: changesets commits, tags and rewrites there
- * freely.
+ * Copies the working tree to a new repository with one commit and no remote, in which changesets can commit, tag and
+ * rewrite freely.
  */
 export const copyRepository = async (workspace: string, copy: string, env: Environment): Promise<void> => {
   await mkdir(copy)
@@ -29,15 +29,15 @@ export const addToNpmrc = (folder: string, lines: string): Promise<void> =>
 /** The newest versions in the registry, by package. */
 export type Versions = ReadonlyMap<string, string>
 
-/** Makes new versions from the changesets, with the command of the release workflow. */
+/** Creates new versions from the changesets, with the release workflow's command. */
 export const version = async (copy: string, env: Environment): Promise<void> => {
   await run("pnpm", ["run", "version-packages"], { cwd: copy, env })
   await commit(copy, "Version packages", env)
 }
 
 /**
- * Builds, packs what the registry does not have yet, and publishes these tarballs, like the release workflow. Returns
- * the registry's newest versions of these packages.
+ * Builds the packages, packs those that the registry lacks, and publishes the tarballs, like the release workflow. Returns
+ * the newest versions in the registry.
  */
 export const publish = async (
   copy: string,

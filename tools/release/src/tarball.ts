@@ -4,12 +4,12 @@ import { join } from "node:path"
 import { type Environment, run } from "@cscs/harness"
 import type { Release } from "./registry.ts"
 
-/** What every tarball contains beside `dist`, and nothing else. */
+/** The files that every tarball contains beside `dist`; it contains no others. */
 const beside = ["CHANGELOG.md", "LICENSE", "README.md", "package.json"]
 
 /**
- * Checks the newest tarball of a package from the registry, and unpacks it into a folder; returns the problems in words,
- * and a summary. That exports lead to ES modules with types, and that imports are listed, is checked by publint, attw and knip.
+ * Unpacks a package's newest tarball from the registry into a folder, and checks it; returns the problems and a summary.
+ * publint, attw and knip check that exports lead to ES modules with types, and that imports are declared.
  */
 export const checkTarball = async (name: string, release: Release, folder: string, env: Environment) => {
   const faults: Array<string> = []
@@ -37,7 +37,7 @@ export const checkTarball = async (name: string, release: Release, folder: strin
   must(manifest.license === "MIT", `its licence is ${manifest.license}`)
   must(manifest.repository?.directory !== undefined, "repository.directory is missing; provenance needs it")
 
-  // One export, with types; or none, and a command.
+  // A library has one export, with types; a program has a command and no export.
   const paths = Object.keys(exports).filter((path) => path !== "./package.json")
   const isProgram = Object.keys(bin).length > 0
   must(paths.join() === (isProgram ? "" : "."), `its exports are ${paths.join(", ") || "none"}`)

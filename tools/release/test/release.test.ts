@@ -6,8 +6,8 @@ import { describe, expect, onTestFinished, test } from "vitest"
 
 const script = join(import.meta.dirname, "../src/changeset-for-the-bundle.ts")
 
-/** A repository with both processes, a bundled package, a dependency of that, and a package outside the bundle. */
-const aRepository = async (changeset: string) => {
+/** Creates a repository with both executables, bundled packages, and one that is not bundled; runs the script in it. */
+const runInRepository = async (changeset: string) => {
   const folder = await mkdtemp(join(tmpdir(), "release-"))
   onTestFinished(() => rm(folder, { recursive: true }))
   const manifests = {
@@ -33,20 +33,20 @@ const aRepository = async (changeset: string) => {
 const changeset = (...names: ReadonlyArray<string>) =>
   `---\n${names.map((name) => `"${name}": minor\n`).join("")}---\n\nWords.\n`
 
-describe("the changeset of the bundle", () => {
-  test("bumps the process by a patch if a bundled package changes, at any depth", async () => {
-    expect(await aRepository(changeset("@cscs/storage-model"))).toContain('"@cscs/storage-proxy": patch')
+describe("the changeset for the bundle", () => {
+  test("bumps the executable by a patch if a bundled package changes, at any depth", async () => {
+    expect(await runInRepository(changeset("@cscs/storage-model"))).toContain('"@cscs/storage-proxy": patch')
   })
 
   test.each([
-    ["a package that is not in it moves", ["@cscs/other"]],
-    ["the process is named already", ["@cscs/storage-model", "@cscs/storage-proxy"]],
+    ["only a package outside of the bundle changes", ["@cscs/other"]],
+    ["another changeset names the executable already", ["@cscs/storage-model", "@cscs/storage-proxy"]],
   ])("is not written if %s", async (_, names) => {
-    expect(await aRepository(changeset(...names))).toBeUndefined()
+    expect(await runInRepository(changeset(...names))).toBeUndefined()
   })
 })
 
-test("the rehearsal's environment contains nothing of this workspace and no token", () => {
+test("the rehearsal's environment contains no variables of this workspace and no tokens", () => {
   const names = Object.keys(cleanEnvironment).map((name) => name.toLowerCase())
   expect(names.filter((name) => /^npm_|^pnpm_|_token$/.test(name))).toEqual([])
   expect(cleanEnvironment.PATH).not.toContain("node_modules")

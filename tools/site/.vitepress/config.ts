@@ -1,6 +1,6 @@
 /**
- * The documents as a site, searched locally, with nothing from other hosts. Pages are those that docs/README.md lists,
- * at their paths in the repository, so that links work here as on GitHub; links to other files lead to GitHub. A dead
+ * The documents as a web site, with a local search and nothing from other hosts. Its pages are those that docs/README.md
+ * lists, at their paths in the repository, so that links work as on GitHub; links to other files lead to GitHub. A dead
  * link fails the build.
  */
 import { cpSync, existsSync, readFileSync, rmSync } from "node:fs"
@@ -23,13 +23,13 @@ const sections = readFileSync(root + index, "utf8")
   })
 const pages = new Set([index, ...sections.flatMap(({ items }) => items.map(({ link }) => link))])
 
-/** Copies, because Vue is found only from within this workspace. */
+/** Copies of the pages, because Vue resolves only within this workspace. */
 const copies = fileURLToPath(new URL("../pages", import.meta.url))
 rmSync(copies, { recursive: true, force: true })
 for (const page of pages) cpSync(root + page, posix.join(copies, page))
 cpSync(`${root}docs/explorer`, posix.join(copies, "docs/explorer"), { recursive: true })
 
-/** The address of a link that a page has, relative to the page. Those that lead nowhere stay, and VitePress refuses them. */
+/** The URL for a page's relative link. A dead link stays unchanged, so that VitePress rejects it. */
 const addressOf = (page: string, link: string): string => {
   if (/^([a-z]+:|#|\/)/.test(link)) return link
   const [path = "", hash] = link.split("#", 2)
@@ -40,12 +40,12 @@ const addressOf = (page: string, link: string): string => {
 }
 
 const markdown: MarkdownOptions = {
-  // As on GitHub, for which the links are written.
+  // The same anchors as on GitHub.
   anchor: { slugify: (heading) => new GithubSlugger().slug(heading) },
   config: (parser) => {
     parser.core.ruler.push("links-between-documents", ({ tokens, env }) => {
       for (const token of tokens.flatMap(({ children }) => children ?? [])) {
-        // Vue would evaluate {{ }} in it.
+        // Otherwise Vue evaluates {{ }} in code.
         if (token.type === "code_inline") token.attrSet("v-pre", "")
         const link = token.type === "link_open" ? token.attrGet("href") : null
         if (link !== null) token.attrSet("href", addressOf(posix.relative(copies, env.realPath ?? env.path), link))

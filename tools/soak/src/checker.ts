@@ -1,4 +1,4 @@
-/** Checks every response: its status, its age, its list, its ETag; records faults and counts. */
+/** Checks every response's status, age, list and ETag; records faults and counts. */
 import { createHash } from "node:crypto"
 import {
   checkList,
@@ -15,7 +15,7 @@ import { type Counts, count } from "./counts.ts"
 import { upstreams } from "./fault-injection.ts"
 import { calmAfter, freshFor, longestRefresh, oldestInCalm, staleIfError } from "./pace.ts"
 
-/** A response that a caller has, and may revalidate. */
+/** A response that a caller keeps, and may revalidate. */
 export interface Kept {
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
@@ -25,51 +25,51 @@ export interface Kept {
 
 export type Checker = ReturnType<typeof checkerOf>
 
-/** For the machine's clock, and for a late callback. */
+/** Milliseconds for the clock's resolution and for late callbacks. */
 const slack = 50
-/** A refresh takes as long as this many responses from memory: some six consecutive calls, and the build. */
+/** A refresh takes as long as this many responses from memory: about six consecutive calls, and the build. */
 const refreshInResponses = 10
-/** The delay between an event and reading its log line. */
+/** The maximum delay in milliseconds from an event to reading its log line. */
 const loggedLate = 1000
-/** Further faults add no information. */
-const mostWrongs = 1000
+/** How many faults are recorded: more add no information. */
+const maxWrongs = 1000
 
 const systemOf = (entry: unknown): string => (entry as { storageSystem?: { key?: string } }).storageSystem?.key ?? ""
 
 /** Whether an entry of one of these systems has callback URLs. */
-const isToBeActedOn = (entry: unknown, systems: ReadonlyArray<string>): boolean =>
+const isActionable = (entry: unknown, systems: ReadonlyArray<string>): boolean =>
   systems.includes(systemOf(entry)) && Object.keys(entry as object).some((key) => key.endsWith("_url"))
 
 export const checkerOf = (about: {
   readonly history: History
   readonly oracle: Oracle
   readonly wasFailing: (window: Window, upstreams: ReadonlyArray<Upstream>) => boolean
-  /** When a guard began, by the slug of its system. */
+  /** When each system's guard began, by the system's slug. */
   readonly guardedSince: ReadonlyMap<string, number>
-  /** Milliseconds of the first refresh, which has nothing to start from. */
+  /** Milliseconds of the first refresh, which reads everything. */
   readonly firstRead: number
   readonly begun: number
 }) => {
   const { history, oracle, wasFailing, guardedSince, firstRead, begun } = about
-  /** Each with its request and response, and the seconds since the load began. */
+  /** The faults, each with its request, its response, and the seconds since the load began. */
   const wrongs: Array<Mismatch & Readonly<Record<"at" | "request" | "response", unknown>>> = []
   const statuses: Counts = new Map()
   const checks: Counts = new Map()
   const bodies = new Map<string, string>()
   let newestTaken = Number.NEGATIVE_INFINITY
   let oldest = 0
-  /** Milliseconds of recent responses: if the machine has no time for the proxy, its refreshes take longer too. */
+  /** The longest recent response time in milliseconds: on a busy machine refreshes take longer too. */
   let slowest = (2 * firstRead) / refreshInResponses
 
-  /** Records what is wrong with a response, or that there is none; the actual and the expected value if there are such. */
+  /** Records a wrong response, or a missing one, with the actual and the expected value if known. */
   const wrong = (reply: Reply | undefined, what: string, found?: unknown, expected?: unknown): void => {
-    if (wrongs.length >= mostWrongs) return
+    if (wrongs.length >= maxWrongs) return
     const { request, status, header = () => undefined, receivedAt = 0, sentAt = 0 } = reply ?? {}
     const response = { status, age: header("age"), etag: header("etag"), milliseconds: Math.round(receivedAt - sentAt) }
     wrongs.push({ at: Math.round(performance.now() - begun) / 1000, request, response, what, found, expected })
   }
 
-  /** The span in which the content of a response was read, by its `Age`. */
+  /** The time span in which the content of a response was read, from its `Age`. */
   const windowOf = (reply: Reply): Window => {
     const age = reply.header("age")
     if (age === undefined || !/^\d+$/.test(age)) wrong(reply, "the response has no Age", age)
@@ -79,54 +79,54 @@ export const checkerOf = (about: {
 
   return {
     wrongs,
-    /** Responses by status, and `left` for callers that disconnected. */
+    /** Responses by status; `left` counts callers that disconnected. */
     statuses,
     checks,
     /** Seconds. */
     oldest: () => oldest,
     wrong,
     windowOf,
-    /** Counts the status and returns whether the response is a 200. Any status but these is wrong. */
+    /** Counts the status and returns whether it is 200. Any status except 200 and `others` is a fault. */
     isSuccess: (reply: Reply, ...others: ReadonlyArray<number>): boolean => {
       const { status, receivedAt } = reply
       count(statuses, String(status))
-      // A caller that requests a renewed list waits for more than the machine.
+      // A request for a renewed list also waits for upstreams.
       if (reply.request.headers?.["Cache-Control"] === undefined) {
         slowest = Math.max(receivedAt - reply.sentAt, slowest * 0.995)
       }
       if (status === 200) return true
       if (!others.includes(status)) {
-        wrong(reply, `the status ${status} is wrong here`, reply.body.toString().slice(0, 500))
+        wrong(reply, `unexpected status ${status}`, reply.body.toString().slice(0, 500))
       } else if (status === 502 && receivedAt < newestTaken + freshFor + staleIfError - slack) {
-        const held = `a list was read ${((receivedAt - newestTaken) / 1000).toFixed(1)} s before at most`
-        wrong(reply, "502 though a list was held that may still be given", held)
+        const held = `a list was read at most ${((receivedAt - newestTaken) / 1000).toFixed(1)} s before`
+        wrong(reply, "502 although the proxy had a list that it could still serve", held)
       }
       return false
     },
-    /** Whether the age of a list is correct; not for a walk's later pages, which are as old as its first. */
+    /** Checks the age of a list; not for a walk's later pages, which are as old as its first. */
     age: (reply: Reply): void => {
       count(checks, "ages")
       const { from } = windowOf(reply)
       newestTaken = Math.max(newestTaken, from)
       const age = Number(reply.header("age"))
       oldest = Math.max(oldest, age)
-      // Guarded entries are as old as the list that they were lost from, and so is the new list.
+      // Guarded entries are as old as the last list before the loss, and so is the new list.
       const guarded = history.losses.filter((loss) => overlaps(loss, reply.receivedAt - age * 1000, reply.receivedAt))
       const isCalm = !wasFailing({ from: reply.sentAt - calmAfter, to: reply.receivedAt }, upstreams)
       const listMost = isCalm ? oldestInCalm + refreshInResponses * slowest : freshFor + staleIfError + longestRefresh
-      // A guard ends with the first list after its loss.
+      // A guard ends with the first list after the loss.
       const lasting = guarded
         .filter(({ until }) => until > reply.receivedAt - listMost)
         .map(({ from }) => reply.receivedAt - from)
       const most = listMost + Math.max(0, ...lasting)
       if (age * 1000 > most) {
-        const why = isCalm ? `no upstream failed for ${calmAfter / 1000} s` : "whatever the upstreams do"
-        wrong(reply, "the list is too old", `${age} s`, `${(most / 1000).toFixed(1)} s at most: ${why}`)
+        const why = isCalm ? `no upstream failed for ${calmAfter / 1000} s` : "even while upstreams fail"
+        wrong(reply, "the list is too old", `${age} s`, `at most ${(most / 1000).toFixed(1)} s: ${why}`)
       }
     },
     list: (reply: Reply, window: Window, listed: ListedEntries): void => {
       const verdict = checkList(oracle, window, listed)
-      count(checks, verdict.isExact ? "lists, one right" : "lists, while something changed")
+      count(checks, verdict.isExact ? "lists with one correct content" : "lists during changes")
       count(checks, "entries", verdict.entries)
       for (const project of verdict.projects) {
         const gid = history.gids.get(project)
@@ -136,17 +136,17 @@ export const checkerOf = (about: {
       if (mismatch !== undefined) wrong(reply, mismatch.what, mismatch.found, mismatch.expected)
 
       const kept = [...guardedSince].flatMap(([system, since]) => (since < reply.sentAt - loggedLate ? [system] : []))
-      const acting = listed.entries.find((entry) => isToBeActedOn(entry, kept))
-      if (kept.length > 0) count(checks, "lists of a guard")
+      const acting = listed.entries.find((entry) => isActionable(entry, kept))
+      if (kept.length > 0) count(checks, "lists with a guard")
       if (acting === undefined) return
       const since = guardedSince.get(systemOf(acting))
-      // Only if the proxy does not log meanwhile that it has ended.
+      // Unless the proxy logs meanwhile that the guard has ended.
       setTimeout(() => {
         const isKept = guardedSince.get(systemOf(acting)) === since
-        if (isKept) wrong(reply, "an entry that a guard keeps is to be acted on", acting)
+        if (isKept) wrong(reply, "a guarded entry has callback URLs", acting)
       }, loggedLate + slowest)
     },
-    /** One ETag means one body. */
+    /** Checks that each ETag has only one body. */
     etag: (reply: Reply) => {
       count(checks, "ETags")
       const etag = reply.header("etag") ?? ""
@@ -156,7 +156,7 @@ export const checkerOf = (about: {
       const body = createHash("sha1").update(reply.body).digest("base64url")
       const before = bodies.get(`${requested} ${etag}`)
       bodies.set(`${requested} ${etag}`, body)
-      if (before !== undefined && before !== body) wrong(reply, "one ETag for two bodies", etag)
+      if (before !== undefined && before !== body) wrong(reply, "two bodies have the same ETag", etag)
     },
   }
 }

@@ -1,4 +1,4 @@
-/** Requests of the soak's callers, with the times of request and response. */
+/** The callers' requests, with the times of request and response. */
 
 export const listPath = "/api/storage-resources/"
 
@@ -19,14 +19,14 @@ export const clientOf = (origin: string) => {
     send: async (about: ListRequest) => {
       const sentAt = performance.now()
       const response = await fetched(about)
-      // When its headers arrived.
+      // The headers have arrived.
       const receivedAt = performance.now()
       // Decompressed.
       const body = Buffer.from(await response.arrayBuffer())
       const header = (name: string) => response.headers.get(name) ?? undefined
       return { request: about, status: response.status, header, body, sentAt, receivedAt }
     },
-    /** Sends a request and disconnects, after a number of milliseconds or in the middle of the response. */
+    /** Sends a request and disconnects, after `afterMs` milliseconds or in the middle of the response. */
     leave: async (about: ListRequest, afterMs: number): Promise<void> => {
       const leaving = new AbortController()
       const timer = setTimeout(() => leaving.abort(), afterMs)

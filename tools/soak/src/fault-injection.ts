@@ -1,4 +1,4 @@
-/** Upstream faults that come and go. */
+/** Injects upstream faults, one after another, and clears them. */
 
 import { overlaps, type Span, type Window } from "@cscs/oracle"
 import type { Fault, Sandbox, Upstream } from "@cscs/sandbox"
@@ -8,10 +8,10 @@ import { pause } from "./pause.ts"
 
 export const upstreams = ["waldur", "hpcUserApi", "issuer"] as const
 
-/** Waldur refuses its token; of the HPC User API, all tokens so far become invalid. */
+/** Waldur rejects its token; for the other upstreams, all tokens issued so far become invalid. */
 const tokenRefused = "token refused"
 
-/** A fault by name, and its probability. */
+/** Named faults, with their weights. */
 const faults: ReadonlyArray<readonly [number, readonly [string, Fault]]> = [
   [3, ["status 500", { status: 500 }]],
   [2, ["status 502, HTML", { status: 502, body: "html" }]],
@@ -34,7 +34,7 @@ const faults: ReadonlyArray<readonly [number, readonly [string, Fault]]> = [
   [4, [tokenRefused, { status: 401 }]],
 ]
 
-/** Mostly all of them, or the lists that every refresh reads. */
+/** The affected paths, with their weights: mostly all paths, or the lists that every refresh reads. */
 const waldurPaths: ReadonlyArray<readonly [number, RegExp | undefined]> = [
   [3, undefined],
   [2, /\/marketplace-provider-resources\/$/],
@@ -49,7 +49,7 @@ export const faultInjection = (sandbox: Sandbox, chance: Chance) => {
   const strike = (upstream: Upstream): (() => void) => {
     const span = { upstream, from: performance.now(), until: Number.POSITIVE_INFINITY }
     spans.push(span)
-    const [name, fault] = chance.weighed(faults)
+    const [name, fault] = chance.weighted(faults)
     const revokes = name === tokenRefused && upstream !== "waldur"
     if (revokes) sandbox.hpcUserApi.revokeTokens()
     const set = revokes ? [] : setFault(upstream, fault)
@@ -60,18 +60,18 @@ export const faultInjection = (sandbox: Sandbox, chance: Chance) => {
     }
   }
 
-  /** On a few requests, like a node that restarts, or on all of them for a while; of Waldur, on some paths. */
+  /** Affects a few requests, as when a node restarts, or all of them for a while; for Waldur, on some paths. */
   const setFault = (upstream: Upstream, fault: Fault) => {
-    const path = upstream === "waldur" ? chance.weighed(waldurPaths) : undefined
+    const path = upstream === "waldur" ? chance.weighted(waldurPaths) : undefined
     const times = chance.happens(0.2) ? 1 + chance.below(8) : undefined
     const narrowed = { ...fault, ...(path !== undefined && { path }), ...(times !== undefined && { times }) }
-    // Not the POSTs by which the soak itself changes Waldur.
+    // Not the POSTs with which the soak itself changes Waldur.
     const methods = upstream === "waldur" ? [{ method: "GET" }, { method: "HEAD" }] : [{}]
     return methods.map((method) => sandbox.faults.set(upstream, { ...narrowed, ...method }))
   }
 
   return {
-    /** Whether a fault of one of these upstreams was set at some time in the window. */
+    /** Whether one of these upstreams had a fault at some time in the window. */
     wasFailing: ({ from, to }: Window, failing: ReadonlyArray<Upstream>): boolean =>
       spans.some((span) => failing.includes(span.upstream) && overlaps(span, from, to)),
     /** Requests affected by faults, by upstream and kind. */
@@ -79,12 +79,12 @@ export const faultInjection = (sandbox: Sandbox, chance: Chance) => {
     /** Injects faults until `stop`; resolves when all are cleared. */
     change: async (stop: AbortSignal): Promise<void> => {
       for (let round = 1; !stop.aborted; round++) {
-        // Occasionally there is a calm long enough that nothing of the last fault remains.
+        // Sometimes a calm is long enough that nothing of the last fault remains.
         await pause(round % 6 === 0 ? chance.between(19_000, 24_000) : chance.between(500, 4000), stop)
         if (stop.aborted) return
         const upstream = chance.pick<Upstream>(["waldur", "waldur", "waldur", "waldur", "hpcUserApi", "issuer"])
         const healing = (chance.happens(0.25) ? [...upstreams] : [upstream]).map(strike)
-        // Some last longer than the last good list may be served.
+        // Some faults last longer than the last good list may be served.
         await pause(chance.happens(0.3) ? chance.between(9000, 18_000) : chance.between(500, 6000), stop)
         for (const heal of healing) heal()
       }

@@ -1,4 +1,4 @@
-/** The callers: mixed requests, each response checked. */
+/** The callers, which send mixed requests and check each response. */
 
 import { type Filter, type ListedEntries, statuses, systems, type Window } from "@cscs/oracle"
 import type { Chance } from "./chance.ts"
@@ -11,7 +11,7 @@ export interface Caller {
   readonly client: Client
   readonly chance: Chance
   readonly checker: Checker
-  /** Responses that callers have. */
+  /** Responses for later revalidation. */
   readonly kept: Array<Kept>
 }
 
@@ -19,7 +19,7 @@ export interface Caller {
 export const call = async (caller: Caller, stop: AbortSignal): Promise<void> => {
   const { chance, checker } = caller
   while (!stop.aborted) {
-    const kind = chance.weighed(kinds)
+    const kind = chance.weighted(kinds)
     try {
       await kind(caller)
     } catch (error) {
@@ -49,7 +49,7 @@ const pathOf = (filter: Filter, more: Readonly<Record<string, string>> = {}): st
 const randomCoding = (chance: Chance): Readonly<Record<string, string>> =>
   chance.happens(0.3) ? { "Accept-Encoding": chance.pick(codings) } : {}
 
-/** A page's body, with its metadata checked against the request. */
+/** Parses a page, and checks its metadata against the request. */
 const pageIn = (checker: Checker, reply: Reply, filter: Filter): ListedEntries => {
   const { status, resources, pagination, filters_applied } = JSON.parse(reply.body.toString())
   const { current, limit, offset, pages, total, has_next } = pagination
@@ -64,11 +64,11 @@ const pageIn = (checker: Checker, reply: Reply, filter: Filter): ListedEntries =
     ["storage_system", "data_type", "status", "state"].every(
       (name) => filters_applied[name] === (filter[name as keyof Filter] ?? null),
     )
-  if (!agrees) checker.wrong(reply, "the page's metadata are wrong", { pagination, filters_applied })
+  if (!agrees) checker.wrong(reply, "the page's metadata is wrong", { pagination, filters_applied })
   return { entries: resources, filter, page: { offset, limit, total } }
 }
 
-/** Checks a whole response, and keeps it for a later revalidation. */
+/** Checks a complete response, and keeps it for a later revalidation. */
 const checkAndKeep = ({ kept, chance, checker }: Caller, reply: Reply, listed: ListedEntries): void => {
   checker.age(reply)
   checker.etag(reply)
@@ -112,7 +112,7 @@ const walk: Kind = async ({ client, chance, checker }) => {
       checker.age(reply)
       first = { reply, window: checker.windowOf(reply), total }
     } else if (first.total !== total) {
-      checker.wrong(reply, "pages of one walk have two totals", total, first.total)
+      checker.wrong(reply, "pages of one walk have different totals", total, first.total)
     }
     checker.etag(reply)
     entries.push(...some)
@@ -122,11 +122,12 @@ const walk: Kind = async ({ client, chance, checker }) => {
   if (first === undefined) return
   count(checker.checks, "walks")
   const { reply, total, window } = first
-  if (entries.length !== total) checker.wrong(reply, "a walk's entries are not its total", entries.length, total)
+  if (entries.length !== total)
+    checker.wrong(reply, "a walk does not have as many entries as its total", entries.length, total)
   checker.list(reply, window, { entries, filter, page: undefined })
 }
 
-/** Query-only references, because the proxy may be behind a path prefix: resolved like in any client. */
+/** The next page's path. The proxy may be behind a path prefix, so `Link` has only the query, which any client resolves. */
 const nextIn = (reply: Reply): string | undefined => {
   const reference = /<([^<>]*)>; rel="next"/.exec(reply.header("link") ?? "")?.[1]
   if (reference === undefined) return undefined
@@ -134,10 +135,10 @@ const nextIn = (reply: Reply): string | undefined => {
   return pathname + search
 }
 
-/** The entries of an NDJSON response. */
+/** Parses the entries of an NDJSON response. */
 export const linesIn = (checker: Checker, reply: Reply, filter: Filter): ListedEntries => {
   const lines = reply.body.toString().split("\n")
-  if (lines.at(-1) !== "") checker.wrong(reply, "the last line has no end", lines.at(-1))
+  if (lines.at(-1) !== "") checker.wrong(reply, "the last line has no line break", lines.at(-1))
   return { entries: lines.slice(0, -1).map((line) => JSON.parse(line) as unknown), filter, page: undefined }
 }
 
@@ -153,18 +154,18 @@ const lines: Kind = async (caller) => {
   checkAndKeep(caller, reply, linesIn(checker, reply, filter))
 }
 
-/** Revalidates a response that a caller has: a 304 means that it is still valid. */
-const unchangedSince: Kind = async (caller) => {
+/** Revalidates a kept response: a 304 means that it is still valid. */
+const revalidation: Kind = async (caller) => {
   const { client, chance, kept, checker } = caller
   if (kept.length === 0) return
   const one = chance.pick(kept)
   const reply = await client.send({ path: one.path, headers: { ...one.headers, "If-None-Match": one.etag } })
   const isWhole = checker.isSuccess(reply, 502, 304)
   if (!isWhole && reply.status !== 304) return
-  count(checker.checks, isWhole ? "changed since" : "unchanged since")
+  count(checker.checks, isWhole ? "revalidations, changed" : "revalidations, unchanged")
   const isSame = reply.header("etag") === one.etag
   if (isWhole === isSame) {
-    checker.wrong(reply, isSame ? "200 though nothing changed" : "304 with another ETag", one.etag)
+    checker.wrong(reply, isSame ? "200 although nothing changed" : "304 with another ETag", one.etag)
   }
   if (!isWhole && reply.body.length > 0) {
     checker.wrong(reply, "an unexpected body", reply.body.toString().slice(0, 200))
@@ -184,12 +185,12 @@ const leaving: Kind = async ({ client, chance, checker }) => {
   count(checker.statuses, "left")
 }
 
-/** With weights. */
+/** The kinds of requests, with their weights. */
 const kinds: ReadonlyArray<readonly [number, Kind]> = [
   [30, page],
   [6, renewedPage],
   [10, walk],
   [12, lines],
-  [20, unchangedSince],
+  [20, revalidation],
   [6, leaving],
 ]

@@ -3,7 +3,7 @@ import { parseLogLine } from "@cscs/harness"
 import type { Sandbox } from "@cscs/sandbox"
 import { type Counts, count } from "./counts.ts"
 
-/** Events that are faults of the proxy. Node's own warnings are no log lines, and so faults too. */
+/** Events that are faults of the proxy. Node's own warnings are not log lines, and so count as faults too. */
 const faultEvents = ["refresh-crashed", "internal-error", "crashed"]
 
 export const logReader = (sandbox: Sandbox) => {
@@ -12,7 +12,7 @@ export const logReader = (sandbox: Sandbox) => {
   const faulty: Array<{ readonly why: string; readonly line: string }> = []
   /** Lines by event. */
   const events: Counts = new Map()
-  /** When the proxy logged that it keeps the last good entries of a system; for the currently kept ones, by slug. */
+  /** When the proxy logged that it keeps a system's last good entries, for systems that are guarded now, by slug. */
   const guardedSince = new Map<string, number>()
   return {
     faulty,
@@ -21,9 +21,9 @@ export const logReader = (sandbox: Sandbox) => {
     read: (line: string): void => {
       const parsed = parseLogLine(line)
       const { event = "", level, annotations } = parsed ?? {}
-      if (holdsSecret(line)) faulty.push({ why: "a secret is in the log", line })
-      else if (faultEvents.includes(event) || level === "FATAL") faulty.push({ why: "a fault of its own", line })
-      else if (event === "") faulty.push({ why: "no line of the log's form, or without an event", line })
+      if (holdsSecret(line)) faulty.push({ why: "a secret in the log", line })
+      else if (faultEvents.includes(event) || level === "FATAL") faulty.push({ why: "a fault of the proxy", line })
+      else if (event === "") faulty.push({ why: "not a log line, or a line without an event", line })
       if (event === "system-guarded") guardedSince.set(String(annotations?.offering), performance.now())
       if (event === "system-released") guardedSince.delete(String(annotations?.offering))
       count(events, event)
@@ -31,7 +31,7 @@ export const logReader = (sandbox: Sandbox) => {
   }
 }
 
-/** Whether a text contains a secret of the sandbox, or any token of its issuer. */
+/** Returns a function that detects the sandbox's secrets and its issuer's tokens in a text. */
 const secretsIn = ({ world, waldur, hpcUserApi, issuer }: Sandbox): ((text: string) => boolean) => {
   const secrets = [
     ...Object.values(waldur.tokens),
@@ -40,6 +40,6 @@ const secretsIn = ({ world, waldur, hpcUserApi, issuer }: Sandbox): ((text: stri
     issuer.integrator.clientSecret,
     ...world.offerings.flatMap(({ secret_options }) => Object.values(secret_options ?? {}).map(String)),
   ].filter((secret) => secret.length > 5)
-  // safe-regex: a log line of our own process, which keeps them short
+  // safe-regex: reads a log line of our own process, which keeps lines short
   return (text) => secrets.some((secret) => text.includes(secret)) || /\beyJ[\w-]{10,}\.[\w-]{10,}/.test(text)
 }

@@ -3,7 +3,7 @@
  * Sends all kinds of requests to a proxy while its upstreams change and fail at random, and checks every response
  * against the history of the sandbox's world.
  *
- * Usage: `pnpm soak [--seconds 300] [--seed N]`. The process is built as for the image.
+ * Usage: `pnpm soak [--seconds 300] [--seed N]`. The proxy is built as for the image.
  *
  * Exit code 1 if a response was wrong, the log shows a fault, or memory grew. The same seed gives the same
  * events; their order relative to the proxy's own work depends on the machine. Needs Linux.
@@ -36,7 +36,7 @@ import { growthInSecondHalf, memoryFault } from "./vital-signs.ts"
 
 const callers = 8
 const resources = 300
-/** Maximum number of faulty lines, and of faulty responses, that are reported in full. */
+/** The maximum number of faulty log lines, and of wrong responses, that are printed in full. */
 const shownFaults = 10
 
 const { values } = parseArgs({
@@ -58,7 +58,7 @@ const soak = async (): Promise<ReadonlyArray<string>> => {
   const folder = scratchFolder("soak")
 
   const sandbox = await startSandbox({ world: buildWorld({ resources, seed, edgeCases: false }), logCalls: false })
-  // Its tokens expire while the soak runs.
+  // Tokens expire while the soak runs.
   sandbox.issuer.settings.expiresIn = 20
   const history = historyOf(sandbox.world)
   const injection = faultInjection(sandbox, chanceOf(seed, "faults"))
@@ -67,7 +67,7 @@ const soak = async (): Promise<ReadonlyArray<string>> => {
     history,
     api: sandbox.waldur.url,
     fullRefreshEvery: pace.fullRefreshEvery,
-    askAgainAfter: pace.askAgainAfter,
+    retryGidAfter: pace.retryGidAfter,
     wasFailing: ({ from, to }) => wasFailing({ from: from - pace.calmAfter, to }, ["hpcUserApi", "issuer"]),
   })
   const log = logReader(sandbox)
@@ -75,7 +75,7 @@ const soak = async (): Promise<ReadonlyArray<string>> => {
   const main = await buildProxy(join(folder, "deployed"))
   const proxy = await startProxy({ main, directory: folder, environment, onLine: log.read })
   const client = clientOf(proxy.url)
-  // No list is held yet, so it comes with the first one.
+  // The proxy has no list yet, so this waits for the first one.
   const first = await client.send({ path: listPath })
   if (first.status !== 200) throw new Error(`The first response is ${first.status}: ${first.body.toString()}`)
 
@@ -91,7 +91,7 @@ const soak = async (): Promise<ReadonlyArray<string>> => {
     const at = Math.round((performance.now() - begun) / 1000)
     if (hasEnded(proxy.child)) return isOver.abort()
     samples.push(memoryOf(proxy.pid).rss)
-    if (at % 10 === 0) console.log(`${at} s, wrong: ${checker.wrongs.length}`, checker.statuses)
+    if (at % 10 === 0) console.log(`${at} s, wrong responses: ${checker.wrongs.length}`, checker.statuses)
     if (at >= seconds) isOver.abort()
   }, 1000)
   const isCalmFor = (milliseconds: number) =>
@@ -126,17 +126,17 @@ const soak = async (): Promise<ReadonlyArray<string>> => {
   if (memory !== undefined) faults.push(memory)
   for (const { why, line } of log.faulty.slice(0, shownFaults)) faults.push(`${why}: ${line}`)
   for (const wrong of checker.wrongs.slice(0, shownFaults)) faults.push(JSON.stringify(wrong, null, 2))
-  if (checker.wrongs.length > shownFaults) faults.push(`${checker.wrongs.length} wrong responses in all`)
+  if (checker.wrongs.length > shownFaults) faults.push(`${checker.wrongs.length} wrong responses in total`)
   return faults
 }
 
-/** Once everything is healthy and nothing changes, the current data is served soon. */
+/** Checks that the current data is served soon once no upstream fails and nothing changes. */
 const catchUp = async (client: Client, checker: Checker): Promise<void> => {
   const since = performance.now()
   const isCurrent = async () => {
     await pause(200)
     const reply = await client.send({ path: listPath, headers: { Accept: "application/x-ndjson" } })
-    // An error has no Age.
+    // An error response has no Age.
     if (reply.status !== 200) return false
     const window = checker.windowOf(reply)
     if (window.from > since) checker.list(reply, window, linesIn(checker, reply, {}))

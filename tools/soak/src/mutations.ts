@@ -1,6 +1,6 @@
 /**
- * Changes in Waldur and in the HPC User API while the soak runs. They use the sandbox's own actions, so that they leave
- * the same traces as in a real Waldur.
+ * Changes Waldur and the HPC User API while the soak runs, through the sandbox's own actions, so that times and orders
+ * change as in a real Waldur.
  */
 
 import { type History, isBeingRemoved, systems } from "@cscs/oracle"
@@ -24,24 +24,24 @@ import { pause } from "./pause.ts"
  * row that moved over the page boundary is missing until the next read, as documented.
  */
 const apart = 20_000
-/** A mutation by its name, and its probability. */
+/** A mutation, with its weight and its name. */
 const mutation = (weight: number, name: string, act: () => void | Promise<void>) => [weight, [name, act]] as const
 
 interface World {
   readonly sandbox: Sandbox
   readonly history: History
   readonly chance: Chance
-  /** Whether Waldur has not failed for this many milliseconds. */
+  /** Whether Waldur has been free of faults for this many milliseconds. */
   readonly isCalmFor: (milliseconds: number) => boolean
   readonly counts: Counts
 }
 
-/** Changes the world until `stop`; resolves when it is still, with all roles restored. */
+/** Changes the world until `stop`; resolves when the changes have ended and all roles are restored. */
 export const mutateWorld = async (world: World, stop: AbortSignal): Promise<void> => {
   const { chance } = world
   const turns = turnsOf(world, stop)
   while (!stop.aborted) {
-    // Then it is still for a while, so that there is only one correct response.
+    // The pause after a burst leaves only one correct response.
     for (let left = 5 + chance.below(15); left > 0 && !stop.aborted; left--) {
       await turns.next()
       await pause(chance.between(50, 600), stop)
@@ -56,9 +56,9 @@ const turnsOf = (around: World, stop: AbortSignal) => {
   const { world, waldur } = sandbox
   let last = { does: "come", at: Number.NEGATIVE_INFINITY }
   let regained: Promise<void> = Promise.resolve()
-  /** A number for the next name or GID. */
+  /** The number for the next name or GID. */
   let made = 0
-  /** Whether a record may be added (removed) now; if so, it is. */
+  /** Whether a record may be added (`come`) or removed (`go`) now; if so, the caller must do so. */
   const may = (does: "come" | "go"): boolean => {
     if (does !== last.does && performance.now() - last.at < apart) return false
     last = { does, at: performance.now() }
@@ -66,10 +66,10 @@ const turnsOf = (around: World, stop: AbortSignal) => {
     return true
   }
   const malformedRows = new Set<WaldurRecord>()
-  // Each kind in turn, so that a short run has several.
-  let malformedCame = 0
+  // Kinds alternate, so that a short run has several.
+  let malformedCount = 0
 
-  /** Malformed records remain unchanged. */
+  /** All records but the malformed ones, which remain unchanged. */
   const ordinary = () => world.resources.filter((row) => !malformedRows.has(row))
   const some = (fits: (row: WaldurRecord) => boolean): WaldurRecord | undefined => {
     const rows = ordinary().filter(fits)
@@ -82,7 +82,7 @@ const turnsOf = (around: World, stop: AbortSignal) => {
     const headers = { Authorization: `Token ${waldur.actingToken}`, "Content-Type": "application/json" }
     const response = await fetch(waldur.url + path, { method: "POST", headers, body: JSON.stringify(body) })
     const text = await response.text()
-    // Some offerings' orders cannot be set to erred, and some states allow nothing: then there is no change.
+    // Some offerings' orders cannot be set to erred, and some states allow no action: then nothing changes.
     if (response.status >= 500) throw new Error(`POST ${path}: ${response.status} ${text.slice(0, 300)}`)
   }
   const sandboxDoes = (what: Mutation) => () => mutate(world, what, chance.below(2 ** 31))
@@ -93,13 +93,13 @@ const turnsOf = (around: World, stop: AbortSignal) => {
   const addGid = (row: WaldurRecord) => void world.gids.set(String(row.project_slug), 60_000 + made)
   const isFree = (row: WaldurRecord) => isIdle(row) && row.state === "OK"
 
-  /** A resource like another, present at once or with an order that creates it. */
+  /** Adds a resource like another, already created or with a Create in progress. */
   const added = (like: WaldurRecord): WaldurRecord => {
     const orderState = chance.pick(["done", "pending-consumer", "pending-provider", "executing"])
     return addResource(world, like, chance, `soak-${String(made).padStart(6, "0")}`, orderState)
   }
 
-  /** A resource with a project of its own, or in the place of one that is being removed. */
+  /** Adds a resource with its own project, or in the place of one that is being removed. */
   const comes = (): void => {
     if (!may("come")) return
     const old = chance.happens(0.5) ? some((row) => isBeingRemoved(String(row.state))) : undefined
@@ -110,10 +110,10 @@ const turnsOf = (around: World, stop: AbortSignal) => {
     if (chance.happens(0.7)) addGid(row)
   }
 
-  /** A malformed live record in the place of another. */
+  /** Adds a malformed live record in the place of another. */
   const malformedComes = (): void => {
-    if (malformedRows.size >= mostMalformed || !may("come")) return
-    // In a place where a removal would be served without this record.
+    if (malformedRows.size >= maxMalformed || !may("come")) return
+    // Without the malformed record, this removal would be served.
     const isServed = (row: WaldurRecord) =>
       (row.state === "Terminated" || (row.state === "Terminating" && hasOrder("executing")(row))) &&
       world.gids.has(String(row.project_slug)) &&
@@ -126,11 +126,11 @@ const turnsOf = (around: World, stop: AbortSignal) => {
     const type = (row.attributes as JsonObject).storage_data_type
     const own = String(like.backend_id)
     const path = own.startsWith("/") ? own : `/${system}/${type}/${tenant}/${customer}/${project}`
-    // Its names lead elsewhere, so that only its odd value leads to the path.
+    // Its names lead elsewhere, so that only its malformed value leads to the path.
     placeInProject(row, `malformed${made}`)
     addGid(row)
     const spoilt = malformations(path, row)
-    Object.assign(row, spoilt[malformedCame++ % spoilt.length])
+    Object.assign(row, spoilt[malformedCount++ % spoilt.length])
     history.expectMalformed(String(row.uuid), path)
     malformedRows.add(row)
   }
@@ -142,7 +142,6 @@ const turnsOf = (around: World, stop: AbortSignal) => {
     if (at >= 0) world.resources.splice(at, 1)
   }
 
-  /** Each with its weight. */
   const mutations: ReadonlyArray<ReturnType<typeof mutation>> = [
     mutation(8, "quotas set", async () => {
       const row = chance.pick(ordinary())
@@ -175,7 +174,7 @@ const turnsOf = (around: World, stop: AbortSignal) => {
     }),
     mutation(8, "order appeared", sandboxDoes("order-appears")),
     mutation(8, "order moved", () => {
-      // An order to create may bring its resource into the list.
+      // A Create may add its resource to the list.
       if (may("come")) sandboxDoes("order-moves")()
     }),
     mutation(3, "order waits for the consumer", () => {
@@ -190,7 +189,7 @@ const turnsOf = (around: World, stop: AbortSignal) => {
       changeResource(world, row, { state: "Terminating" })
     }),
     mutation(8, "removal lost its order", () => {
-      // Preferably one in the place of a removed one: both could be gone, were it not for the order.
+      // Preferably one in the place of a removed one: without the missing order, both could be removed.
       const row = some((row) => isFree(row) && String(row.slug).startsWith("soak-")) ?? some(isFree)
       if (row !== undefined) changeResource(world, row, { state: "Terminating" })
     }),
@@ -224,7 +223,7 @@ const turnsOf = (around: World, stop: AbortSignal) => {
       }
       for (const row of world.resources) if (row.customer_uuid === customer_uuid) row.customer_name = name
     }),
-    // The overlap of two reads does not hide what comes after it.
+    // Changes after it lie outside of the overlap of two reads.
     mutation(3, "an hour passed", sandboxDoes("an-hour-passes")),
   ]
 
@@ -232,7 +231,7 @@ const turnsOf = (around: World, stop: AbortSignal) => {
     const token = world.tokens.get(waldur.token)
     if (token !== undefined) token.sees = offerings
   }
-  /** A system loses its records for some seconds, as when the token's user loses its role; resolves once it has them. */
+  /** Hides a system's records for some seconds, as when the token's user loses a role; resolves when they are back. */
   const lose = async (): Promise<void> => {
     const system = chance.pick(systems)
     see(systems.filter((one) => one !== system))
@@ -254,19 +253,19 @@ const turnsOf = (around: World, stop: AbortSignal) => {
         regained = lose()
         return
       }
-      const [name, act] = chance.weighed(mutations)
+      const [name, act] = chance.weighted(mutations)
       await history.change(act)
       count(counts, name)
     },
-    /** Resolves when all roles are restored, soon after the stop. */
+    /** Resolves when all roles are restored, soon after `stop`. */
     regained: () => regained,
   }
 }
 
-/** The maximum number at the same time: each is checked for each removal. */
-const mostMalformed = 20
+/** The maximum number at the same time: the proxy checks each of them for each removal. */
+const maxMalformed = 20
 
-/** Ways to spell a live record with data at `path` so that the contract refuses all of it but its path. */
+/** Ways to malform a live record with data at `path`, so that by the contract only its path is usable. */
 const malformations = (path: string, row: WaldurRecord): ReadonlyArray<WaldurRecord> => [
   { backend_id: `${path.replaceAll("/", "//")}/./`, slug: null },
   { backend_id: ` ${path}/`, attributes: { ...(row.attributes as JsonObject), storage_data_type: 7 } },

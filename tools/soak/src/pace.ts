@@ -1,4 +1,4 @@
-/** The proxy's intervals in milliseconds, short so that much happens, and what the checker derives from them. */
+/** The proxy's intervals in milliseconds, short so that much happens, and the checker's limits that follow from them. */
 
 export const freshFor = 1000
 export const staleIfError = 8000
@@ -10,7 +10,7 @@ const keepWarmFor = 3000
 /** For one attempt at an upstream call. */
 const callTimeout = 2000
 
-/** The same as variables of the proxy. */
+/** The same intervals as the proxy's environment variables. */
 export const settings = {
   WALDUR_TIMEOUT: `${callTimeout}ms`,
   HPC_USER_API_TIMEOUT: `${callTimeout}ms`,
@@ -21,16 +21,16 @@ export const settings = {
   CACHE_KEEP_WARM_FOR: `${keepWarmFor}ms`,
 }
 
-/** A project unknown to the HPC User API is looked up again only after this. */
-export const askAgainAfter = 60_000
+/** The proxy looks up a project that is unknown to the HPC User API again only after this. */
+export const retryGidAfter = 60_000
 
 /**
- * The longest refresh that may still succeed: a call is sent five times, each with its timeout and waits of 3.6 s in
- * all (so 13.6 s), and the last of two lists may begin when the first has ended.
+ * The longest refresh that can succeed: a call is sent up to five times, each with its timeout, with waits of 3.6 s in
+ * total (13.6 s), and the second of two lists may begin when the first has ended.
  */
 export const longestRefresh = 30_000
 
-/** After this long without a fault nothing of it remains: hanging calls have ended, circuit breakers have closed. */
+/** After this long without a fault nothing of it remains: hanging calls have ended, and circuit breakers have closed. */
 export const calmAfter = 15_000
-/** No response is older then: fresh for a second, and a refresh on a shared machine. */
+/** The maximum age of a list after that: a second of freshness, and a refresh on a shared machine. */
 export const oldestInCalm = 6000

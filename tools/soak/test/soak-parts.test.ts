@@ -9,13 +9,13 @@ import { faultInjection, upstreams } from "../src/fault-injection.ts"
 import { logReader } from "../src/log-reader.ts"
 import { growthInSecondHalf, memoryFault } from "../src/vital-signs.ts"
 
-const aSandbox = async (world = buildWorld()): Promise<Sandbox> => {
+const openSandbox = async (world = buildWorld()): Promise<Sandbox> => {
   const sandbox = await startSandbox({ world, worldChangesByHand: false, logCalls: false })
   onTestFinished(() => sandbox.close())
   return sandbox
 }
 
-test("random numbers are equal for the same seed and purpose, and differ for another purpose", () => {
+test("the soak's random numbers are the same for one seed and purpose, and differ for another", () => {
   const drawn = (seed: number, purpose: string) => {
     const chance = chanceOf(seed, purpose)
     return Array.from({ length: 20 }, () => chance.below(1000))
@@ -24,17 +24,17 @@ test("random numbers are equal for the same seed and purpose, and differ for ano
   expect(drawn(1, "a")).not.toEqual(drawn(1, "b"))
   expect(drawn(1, "a")).not.toEqual(drawn(2, "a"))
   const weights = { never: 0, always: 1 }
-  expect(chanceOf(1, "a").weighed(Object.entries(weights).map(([name, weight]) => [weight, name]))).toBe("always")
+  expect(chanceOf(1, "a").weighted(Object.entries(weights).map(([name, weight]) => [weight, name]))).toBe("always")
 })
 
-test("the soak refuses a wrong option and names it", async () => {
+test("the soak rejects an invalid option and names it", async () => {
   const soak = (...args: ReadonlyArray<string>) =>
     run(process.execPath, [join(import.meta.dirname, "../src/main.ts"), ...args])
   await expect(soak("--seconds", "19")).rejects.toThrow(/--seconds: "19"/)
   await expect(soak("--seed", "x")).rejects.toThrow(/--seed: "x"/)
 })
 
-test("memory that grows steadily is a fault, and fluctuating memory is not", () => {
+test("memoryFault reports steady growth and a high peak, but not fluctuation", () => {
   const samples = (rss: (at: number) => number) => Array.from({ length: 300 }, (_, at) => rss(at))
   expect(memoryFault(samples((at) => 100 + at / 2))).toMatch(/grew/)
   expect(memoryFault(samples((at) => 150 + 40 * Math.sin(at)))).toBeUndefined()
@@ -42,8 +42,8 @@ test("memory that grows steadily is a fault, and fluctuating memory is not", () 
   expect(growthInSecondHalf(samples((at) => at).slice(0, 100))).toBeUndefined()
 })
 
-test("the log's faults are found by event, by level and by secrets, and guards by event", async () => {
-  const sandbox = await aSandbox()
+test("logReader finds faults by event, level and secrets, and guards by event", async () => {
+  const sandbox = await openSandbox()
   const log = logReader(sandbox)
   const line = (event: string, more: object = {}, level = "INFO", message = "words") =>
     log.read(JSON.stringify({ message, level, event, ...more }))
@@ -60,12 +60,12 @@ test("the log's faults are found by event, by level and by secrets, and guards b
   line("request", { path: sandbox.waldur.token })
   log.read("(node:1) MaxListenersExceededWarning")
   log.read("no JSON")
-  expect(log.faulty.map(({ why }) => why.split(" ").at(-1))).toEqual(["own", "own", "log", "event", "event"])
+  expect(log.faulty.map(({ why }) => why.split(" ").at(-1))).toEqual(["proxy", "proxy", "log", "event", "event"])
   expect(log.events.get("request")).toBe(3)
 })
 
-test("injected faults affect the upstreams, are recorded with their time, and are cleared at the end", async () => {
-  const sandbox = await aSandbox()
+test("injected faults are recorded with their time, and cleared at the end", async () => {
+  const sandbox = await openSandbox()
   const stop = new AbortController()
   const injection = faultInjection(sandbox, chanceOf(3, "test"))
   const begun = performance.now()
@@ -82,7 +82,7 @@ test("injected faults affect the upstreams, are recorded with their time, and ar
   expect((await fetch(`${sandbox.waldur.url}marketplace-provider-resources/`, { headers })).status).toBe(200)
 })
 
-/** Variations of resources and of their orders, which the generated world lacks. */
+/** Variations of resources, and orders, that the generated world lacks. */
 const variations: ReadonlyArray<WaldurRecord> = [
   {},
   { options: { soft_quota_space: 9, hard_quota_space: 7, soft_quota_inodes: 5e6, hard_quota_inodes: 4e6 } },
@@ -96,7 +96,7 @@ const orders: ReadonlyArray<Omit<PlacedOrder, "uuid">> = [
   { type: "Terminate", state: "executing" },
 ]
 
-test("the oracle expects of a quiet world exactly the entries that the real proxy lists", async () => {
+test("the oracle expects exactly the entries that the real proxy lists for a world without changes", async () => {
   const world = buildWorld({ resources: 400, seed: 7, edgeCases: false })
   const chance = chanceOf(7, "test")
   for (const [index, row] of world.resources.entries()) {
@@ -110,12 +110,12 @@ test("the oracle expects of a quiet world exactly the entries that the real prox
     const type = (attributes as WaldurRecord).storage_data_type
     if (index % 5 === 0) row.backend_id = `/${system}/${type}/${tenant}/${customer}/moved-${index}`
   }
-  const sandbox = await aSandbox(world)
+  const sandbox = await openSandbox(world)
   const proxy = await startProxy({ environment: sandboxEnvironment(sandbox), isReady: true })
   onTestFinished(async () => void (await proxy.stop()))
   const reply = await clientOf(proxy.url).send({ path: listPath, headers: { Accept: "application/x-ndjson" } })
   const entries: ReadonlyArray<unknown> = JSON.parse(`[${reply.body.toString().trim().replaceAll("\n", ",")}]`)
-  const about = { history: historyOf(world), api: sandbox.waldur.url, fullRefreshEvery: 0, askAgainAfter: 0 }
+  const about = { history: historyOf(world), api: sandbox.waldur.url, fullRefreshEvery: 0, retryGidAfter: 0 }
   const oracle = oracleOf({ ...about, wasFailing: () => false })
   const now = { from: performance.now(), to: performance.now() }
   const verdict = checkList(oracle, now, { entries, filter: {}, page: undefined })

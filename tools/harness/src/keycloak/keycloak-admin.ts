@@ -5,10 +5,10 @@ export const keycloakAdmin = (url: string, administrator: { readonly username: s
   const realm = `${url}/admin/realms/cscs`
 
   const call = async (method: string, at: string, body?: unknown): Promise<unknown> => {
-    // A new token each time: those of Keycloak's own administrators are short-lived.
+    // A new token each time: tokens of Keycloak's administrators are short-lived.
     const login = new URLSearchParams({ grant_type: "password", client_id: "admin-cli", ...administrator })
-    const asked = fetch(`${url}/realms/master/protocol/openid-connect/token`, { method: "POST", body: login })
-    const { access_token: token } = (await responseOf(asked)) as { readonly access_token: string }
+    const granted = fetch(`${url}/realms/master/protocol/openid-connect/token`, { method: "POST", body: login })
+    const { access_token: token } = (await responseOf(granted)) as { readonly access_token: string }
     const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" }
     return responseOf(fetch(at, { method, headers, body: body === undefined ? null : JSON.stringify(body) }))
   }
@@ -17,7 +17,7 @@ export const keycloakAdmin = (url: string, administrator: { readonly username: s
     /** Adds a realm. */
     addRealm: (added: { readonly realm: string; readonly [name: string]: unknown }) =>
       call("POST", `${url}/admin/realms`, added),
-    /** Gives the realm `cscs` a new signing key and withdraws all earlier ones. */
+    /** Adds a new signing key to the realm `cscs` and removes all earlier ones. */
     rotateKeys: async () => {
       const { keys } = (await call("GET", `${realm}/keys`)) as {
         readonly keys: ReadonlyArray<{ readonly algorithm: string; readonly providerId: string }>
@@ -42,8 +42,8 @@ export const keycloakAdmin = (url: string, administrator: { readonly username: s
   }
 }
 
-const responseOf = async (asked: Promise<Response>): Promise<unknown> => {
-  const response = await asked
+const responseOf = async (pending: Promise<Response>): Promise<unknown> => {
+  const response = await pending
   const text = await response.text()
   if (!response.ok) throw new Error(`${response.url} returned ${response.status}: ${text}`)
   return text === "" ? undefined : JSON.parse(text)

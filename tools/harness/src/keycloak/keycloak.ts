@@ -1,6 +1,6 @@
 /**
- * A real Keycloak on a free loopback port, for tests and experiments. It has the realms of `realms/` and loses all
- * other state when it stops: after a restart it has other signing keys and no earlier session.
+ * A real Keycloak on a free loopback port, for tests and experiments. It imports the realms of `realms/` and loses all
+ * other state when it stops: after a restart it has new signing keys and no sessions.
  */
 import { type ChildProcess, spawn } from "node:child_process"
 import { copyFile, mkdir, readdir, rename } from "node:fs/promises"
@@ -20,12 +20,12 @@ const stopsWithin = 20_000
 /** Credentials for the admin console and its API, on loopback only. */
 export const administrator = { username: "admin", password: "admin" } as const
 
-/** Small and quick to start. The garbage collector cannot be appended, so the whole default is replaced. */
+/** For a small memory and a quick start. The default's garbage collector cannot be overridden, so all of it is replaced. */
 const javaOptions = "-Xms256m -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
 
 export type Keycloak = Awaited<ReturnType<typeof startKeycloak>>
 
-/** Installs Keycloak if needed, and starts it. The caller stops it; if the calling process dies, Keycloak ends too. */
+/** Installs Keycloak if needed, and starts it. The caller must stop it; if the calling process dies, Keycloak ends too. */
 export const startKeycloak = async (fixedPort = 0) => {
   const home = await installKeycloak()
   await placeRealms(join(home, "data"))
@@ -45,7 +45,7 @@ export const startKeycloak = async (fixedPort = 0) => {
   /** Starts Keycloak again on the same port. */
   const start = async (): Promise<void> => {
     if (running !== undefined) return
-    // Keycloak itself notices a port in use only at the end of its start.
+    // Keycloak itself detects a port in use only at the end of its start.
     await freePort(port)
     running = spawnKeycloak(home, port, url)
     try {
@@ -57,8 +57,8 @@ export const startKeycloak = async (fixedPort = 0) => {
   }
   await start()
   /**
-   * Runs a script of bash in `directory`, which is its home too, with `kcadm.sh` on the PATH and the administrator's
-   * password; returns its standard output.
+   * Runs a bash script in `directory`, which is also its home directory, with `kcadm.sh` on the PATH and the
+   * administrator's password; returns its standard output.
    */
   const runScript = (script: string, directory: string) =>
     run("bash", ["-e", "-o", "pipefail", "-c", script], {
@@ -67,7 +67,7 @@ export const startKeycloak = async (fixedPort = 0) => {
         PATH: [join(home, "bin"), process.env.PATH].join(delimiter),
         HOME: directory,
         KC_CLI_PASSWORD: administrator.password,
-        // Java takes the home from the user database, where concurrent runs would share kcadm.sh's login.
+        // By default Java uses the home directory of the user database, in which concurrent runs would share kcadm.sh's login.
         KC_OPTS: `-Duser.home=${directory} -XX:TieredStopAtLevel=1 -XX:+UseSerialGC`,
       }),
     })
@@ -75,20 +75,20 @@ export const startKeycloak = async (fixedPort = 0) => {
   return { url, realmUrl, admin: keycloakAdmin(url, administrator), runScript, start, stop }
 }
 
-/** Replaces whole files, because another Keycloak may be reading them while it starts. */
+/** Replaces files atomically, because another Keycloak may be reading them while it starts. */
 const placeRealms = async (data: string): Promise<void> => {
-  const [ours, theirs] = [join(import.meta.dirname, "realms"), join(data, "import")]
-  await mkdir(theirs, { recursive: true })
-  for (const name of await readdir(ours)) {
+  const [source, target] = [join(import.meta.dirname, "realms"), join(data, "import")]
+  await mkdir(target, { recursive: true })
+  for (const name of await readdir(source)) {
     const unfinished = join(data, `${name}.${process.pid}`)
-    await copyFile(join(ours, name), unfinished)
-    await rename(unfinished, join(theirs, name))
+    await copyFile(join(source, name), unfinished)
+    await rename(unfinished, join(target, name))
   }
 }
 
 /**
- * Runs Keycloak in a process group of its own, with a watcher that ends the group when our end of its standard input
- * closes. Nothing is left running even if a test runner is killed.
+ * Runs Keycloak in its own process group, with a watcher that ends the group when our end of its standard input closes:
+ * nothing keeps running, even if a test runner is killed.
  */
 const spawnKeycloak = (home: string, port: number, url: string): ChildProcess => {
   const watched = 'exec 3<&0; (cat <&3; kill -KILL 0) >/dev/null 2>&1 & exec "$@" </dev/null 3<&-'

@@ -11,5 +11,5 @@ console.error("Starting Keycloak ...")
 const { url, realmUrl, stop } = await startKeycloak(Number(values.port))
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => void stop())
 console.log(`Keycloak: ${url} (console: ${administrator.username} / ${administrator.password})
-Realm: ${realmUrl}; tools/harness/src/keycloak/realms has its clients with their secrets.
-docs/prerequisites.md has the proxy's settings for it. Stop with Ctrl+C.`)
+Realm: ${realmUrl}; its clients and their secrets are in tools/harness/src/keycloak/realms.
+The proxy's settings for it are in docs/prerequisites.md. Stop with Ctrl+C.`)

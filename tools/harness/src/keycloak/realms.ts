@@ -1,4 +1,4 @@
-/** The clients and the users of `realms/`, for the tests. */
+/** The clients and users of `realms/`, for tests. */
 import cscs from "./realms/cscs-realm.json" with { type: "json" }
 import other from "./realms/other-realm.json" with { type: "json" }
 
@@ -11,6 +11,6 @@ export const realmClient = (clientId: "storage-proxy" | "provisioner" | "foreign
   return client
 }
 
-/** Two users with a password; neither has a role of the proxy's. */
+/** Two users with passwords, without roles of the proxy. */
 export const realmUser = { username: "ada", password: "password-of-ada" } as const
 export const otherRealmUser = { username: "grace", password: "password-of-grace" } as const
