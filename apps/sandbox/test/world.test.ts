@@ -37,8 +37,14 @@ test("a built world has every type of order in every state that counts as in pro
     ["Updating", "Update"],
     ["Terminating", "Terminate"],
   ]) {
-    for (const of of ["pending-consumer", "pending-project", "pending-start-date", "pending-provider", "executing"]) {
-      expect(found).toContain(`${state} ${type} ${of}`)
+    for (const orderState of [
+      "pending-consumer",
+      "pending-project",
+      "pending-start-date",
+      "pending-provider",
+      "executing",
+    ]) {
+      expect(found).toContain(`${state} ${type} ${orderState}`)
     }
   }
 })

@@ -46,7 +46,7 @@ export const NoList = () => {
     return (
       <Notice kind="bad">
         <p>{failure.what}</p>
-        <p>{failure.wayOn}</p>
+        <p>{failure.remedy}</p>
         <button type="button" onClick={readAgain}>
           Retry now
         </button>

@@ -93,11 +93,11 @@ export const EntryView = ({ entryKey }: { entryKey: string }) => {
       {explained !== undefined && isFailure(explained) && (
         <Notice kind="bad">
           <p>The explanation is not available. {explained.what}</p>
-          <p>{explained.wayOn}</p>
+          <p>{explained.remedy}</p>
         </Notice>
       )}
       {found.map((one, at) => (
-        <Account key={at} of={one} />
+        <Details key={at} of={one} />
       ))}
       <h3>On the command line</h3>
       <p class="command">
@@ -118,7 +118,7 @@ export const EntryView = ({ entryKey }: { entryKey: string }) => {
   )
 }
 
-const Account = ({ of }: { of: Explained }) => {
+const Details = ({ of }: { of: Explained }) => {
   const { kind, slug, skipped, warnings, next, notes, parents, below, entry } = of
   const urls = Object.entries(entry ?? {}).filter(([name]) => name.endsWith("_url"))
   return (

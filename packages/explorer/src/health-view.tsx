@@ -19,7 +19,7 @@ export const HealthView = () => {
       {report !== undefined && isFailure(report) && (
         <Notice kind="bad">
           <p>{report.what}</p>
-          <p>{report.wayOn}</p>
+          <p>{report.remedy}</p>
         </Notice>
       )}
       {report !== undefined && !isFailure(report) && (

@@ -25,7 +25,7 @@ const within = (what: string): string => what.charAt(0).toLowerCase() + what.sli
 const shortWait = 60_000
 
 /** How long the page has seen an entry wait: the list does not contain order times. */
-const HowLong = ({ of }: { of: Waiting }) => {
+const WaitTime = ({ of }: { of: Waiting }) => {
   const seen = list.value.waitingSince.get(keyOf(of.entry))
   const waited = now.value - (seen?.since ?? now.value)
   const words = seen?.isBeginning ? `for ${span(waited)}` : waited < shortWait ? "" : `for at least ${span(waited)}`
@@ -100,7 +100,7 @@ const WaitingCard = ({ of }: { of: Waiting }) => {
   return (
     <li>
       <EntryLink entry={entry} />
-      <HowLong of={of} />
+      <WaitTime of={of} />
       {callback !== undefined && (
         <Copy
           text={entry[callback] ?? ""}
@@ -159,7 +159,7 @@ export const ProblemsView = () => {
       ) : isFailure(read) ? (
         <Notice kind="bad">
           <p>Skipped records and warnings cannot be shown. {read.what}</p>
-          <p>{read.wayOn}</p>
+          <p>{read.remedy}</p>
           <button type="button" onClick={readProblems}>
             Retry
           </button>

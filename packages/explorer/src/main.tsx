@@ -16,11 +16,11 @@ import {
   go,
   isTrouble,
   list,
+  matching,
   needsToken,
   now,
   place,
   readiness,
-  seen,
   session,
   signOut,
   staleness,
@@ -99,8 +99,12 @@ const save = (name: string, type: string, content: string) => {
 }
 
 /** A button that saves the entries that match the filters as a file. */
-const Export = ({ as, type, of }: { as: string; type: string; of: (entries: typeof seen.value) => string }) => (
-  <button type="button" class="small" onClick={() => save(`storage-entries.${as.toLowerCase()}`, type, of(seen.value))}>
+const Export = ({ as, type, of }: { as: string; type: string; of: (entries: typeof matching.value) => string }) => (
+  <button
+    type="button"
+    class="small"
+    onClick={() => save(`storage-entries.${as.toLowerCase()}`, type, of(matching.value))}
+  >
     {as}
   </button>
 )
@@ -139,7 +143,7 @@ const Age = () => {
   if (etag === undefined) return null
   return (
     <span class={`age ${failure === undefined ? "" : "bad"}`}>
-      {count(seen.value.length, "entry", "entries")}, {span(age + now.value - readAt)} old
+      {count(matching.value.length, "entry", "entries")}, {span(age + now.value - readAt)} old
     </span>
   )
 }
@@ -162,7 +166,7 @@ const Page = () => {
           <Notice>The explorer is starting.</Notice>
         ) : (
           <Notice kind="bad">
-            {failure.what} {failure.wayOn}
+            {failure.what} {failure.remedy}
           </Notice>
         )}
       </main>

@@ -37,15 +37,15 @@ export interface Findings {
 export interface Failure {
   readonly kind: "offline" | "signed out" | "forbidden" | "upstream" | "failed"
   readonly what: string
-  readonly wayOn: string
+  readonly remedy: string
 }
 
-export const isFailure = (outcome: object): outcome is Failure => "wayOn" in outcome
+export const isFailure = (outcome: object): outcome is Failure => "remedy" in outcome
 
 const offline: Failure = {
   kind: "offline",
   what: "The proxy cannot be reached.",
-  wayOn: "Check the network connection. This page retries automatically.",
+  remedy: "Check the network connection. This page retries automatically.",
 }
 
 const failureOf = async (response: Response): Promise<Failure> => {
@@ -54,30 +54,30 @@ const failureOf = async (response: Response): Promise<Failure> => {
   const reported = detail === undefined ? "" : ` ${String(detail)}`
   switch (response.status) {
     case 401:
-      return { kind: "signed out", what: `The token was refused.${reported}`, wayOn: "Sign in again." }
+      return { kind: "signed out", what: `The token was refused.${reported}`, remedy: "Sign in again." }
     case 403:
       return {
         kind: "forbidden",
         what: `This account does not have access.${reported}`,
-        wayOn: "Ask an operator of the proxy for the required role, or sign out and use another account.",
+        remedy: "Ask an operator of the proxy for the required role, or sign out and use another account.",
       }
     case 502:
       return {
         kind: "upstream",
         what: `The proxy has no list because an upstream is failing.${reported}`,
-        wayOn: "Health shows which upstream. This page retries automatically.",
+        remedy: "Health shows which upstream. This page retries automatically.",
       }
     case 404:
       return {
         kind: "failed",
         what: `The proxy does not know this entry.${reported}`,
-        wayOn: "It may have been removed, or the proxy has no record of it: see Tree and Problems.",
+        remedy: "It may have been removed, or the proxy has no record of it: see Tree and Problems.",
       }
     default:
       return {
         kind: "failed",
         what: `The proxy responded with ${response.status}.${reported}`,
-        wayOn: "Try again in a moment. The proxy's log has the reason.",
+        remedy: "Try again in a moment. The proxy's log has the reason.",
       }
   }
 }

@@ -182,7 +182,7 @@ const matcher = computed(() => matcherOf(filters.value))
 export const tree = computed(() => list.value.tree)
 export const branches = computed(() => branchesOf(tree.value.systems, matcher.value))
 /** The entries that match the filters and the search. */
-export const seen = computed(() => entriesOf(branches.value))
+export const matching = computed(() => entriesOf(branches.value))
 export const newest = computed(() => new Map(changes.value.toReversed().map((change) => [change.key, change.kind])))
 
 /** Why the list may be older than it looks; empty if it is fresh. */
@@ -192,7 +192,7 @@ export const staleness = computed(() => {
   const report = readiness.value
   const known = report === undefined || isFailure(report) ? undefined : report
   return [
-    ...(failure === undefined ? [] : [`${failure.what} ${failure.wayOn}`]),
+    ...(failure === undefined ? [] : [`${failure.what} ${failure.remedy}`]),
     ...(known === undefined
       ? []
       : Object.entries(known.upstreams)
@@ -229,7 +229,7 @@ const refresh = async (signal: AbortSignal, isWithNewToken = false): Promise<voi
   if (isFailure(outcome)) {
     if (outcome.kind === "signed out") {
       if (!isWithNewToken && (await replaceRefused())) return refresh(signal, true)
-      forget(`${outcome.what} ${outcome.wayOn}`)
+      forget(`${outcome.what} ${outcome.remedy}`)
     } else if (isSame && outcome.kind !== "forbidden") {
       list.value = { ...before, failure: outcome }
     } else {

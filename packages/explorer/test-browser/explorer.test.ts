@@ -202,8 +202,8 @@ describe("the explorer's views", () => {
     ) as WaldurRecord
     changeResource(sandbox.world, row, { state: "Erred" })
     // The first poll may return the previous list, because the refresh runs concurrently.
-    for (let asked = 0; (await page.getByRole("button", { name: /^Changes \d/ }).count()) === 0; asked += 1) {
-      expect(asked).toBeLessThan(1000)
+    for (let polls = 0; (await page.getByRole("button", { name: /^Changes \d/ }).count()) === 0; polls += 1) {
+      expect(polls).toBeLessThan(1000)
       await pollNow(page)
     }
     await page.getByRole("button", { name: /^Changes/ }).click()
@@ -252,8 +252,8 @@ describe("the explorer's views", () => {
     const row = sandbox.world.resources.find((one) => entryOf(one) !== undefined) as WaldurRecord
     const path = entryOf(row)?.mountPoint.default
     changeResource(sandbox.world, row, { state: "Erred" })
-    for (let asked = 0; (await page.locator(".row.changed").count()) === 0; asked += 1) {
-      expect(asked).toBeLessThan(1000)
+    for (let polls = 0; (await page.locator(".row.changed").count()) === 0; polls += 1) {
+      expect(polls).toBeLessThan(1000)
       await pollNow(page)
     }
     const lineage = await page
@@ -293,8 +293,8 @@ describe("the explorer during a failure", () => {
   it("reports a stale list and the failing upstream", async () => {
     const page = await openTree()
     const fault = sandbox.faults.set("waldur", { status: 403 })
-    for (let asked = 0; (await page.getByRole("alert").count()) === 0; asked += 1) {
-      expect(asked).toBeLessThan(1000)
+    for (let polls = 0; (await page.getByRole("alert").count()) === 0; polls += 1) {
+      expect(polls).toBeLessThan(1000)
       await pollNow(page)
     }
     expect(await page.getByRole("alert").textContent()).toMatch(/may be out of date.*Waldur is failing/)

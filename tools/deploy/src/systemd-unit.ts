@@ -3,8 +3,8 @@ import { basename } from "node:path"
 import { run } from "@cscs/harness"
 
 /**
- * The units by path, and their maximum exposure: tenths of a point on systemd's scale, 100 at most. The rest of the proxy's is due to
- * the network and V8's machine code; the provisioner runs as root, with the capabilities for owners and quotas.
+ * The units by path, and their maximum exposure as `--threshold` takes it: ten times systemd's level, so 0 to 100. The rest of the
+ * proxy's is due to the network and V8's machine code; the provisioner runs as root, with the capabilities for owners and quotas.
  */
 const units: Readonly<Record<string, number>> = {
   "deploy/systemd/storage-proxy.service": 15,

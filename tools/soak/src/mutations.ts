@@ -39,30 +39,30 @@ interface World {
 /** Changes the world until `stop`; resolves when the changes have ended and all roles are restored. */
 export const mutateWorld = async (world: World, stop: AbortSignal): Promise<void> => {
   const { chance } = world
-  const turns = turnsOf(world, stop)
+  const mutator = mutatorOf(world, stop)
   while (!stop.aborted) {
     // The pause after a burst leaves only one correct response.
     for (let left = 5 + chance.below(15); left > 0 && !stop.aborted; left--) {
-      await turns.next()
+      await mutator.next()
       await pause(chance.between(50, 600), stop)
     }
     await pause(chance.between(3000, 7000), stop)
   }
-  await turns.regained()
+  await mutator.regained()
 }
 
-const turnsOf = (around: World, stop: AbortSignal) => {
+const mutatorOf = (around: World, stop: AbortSignal) => {
   const { sandbox, history, chance, isCalmFor, counts } = around
   const { world, waldur } = sandbox
-  let last = { does: "come", at: Number.NEGATIVE_INFINITY }
+  let last = { action: "add", at: Number.NEGATIVE_INFINITY }
   let regained: Promise<void> = Promise.resolve()
   /** The number for the next name or GID. */
-  let made = 0
-  /** Whether a record may be added (`come`) or removed (`go`) now; if so, the caller must do so. */
-  const may = (does: "come" | "go"): boolean => {
-    if (does !== last.does && performance.now() - last.at < apart) return false
-    last = { does, at: performance.now() }
-    made += 1
+  let serial = 0
+  /** Whether a record may be added (`add`) or removed (`remove`) now; if so, the caller must do so. */
+  const mayChange = (action: "add" | "remove"): boolean => {
+    if (action !== last.action && performance.now() - last.at < apart) return false
+    last = { action, at: performance.now() }
+    serial += 1
     return true
   }
   const malformedRows = new Set<WaldurRecord>()
@@ -85,34 +85,34 @@ const turnsOf = (around: World, stop: AbortSignal) => {
     // Some offerings' orders cannot be set to erred, and some states allow no action: then nothing changes.
     if (response.status >= 500) throw new Error(`POST ${path}: ${response.status} ${text.slice(0, 300)}`)
   }
-  const sandboxDoes = (what: Mutation) => () => mutate(world, what, chance.below(2 ** 31))
+  const mutateSandbox = (what: Mutation) => () => mutate(world, what, chance.below(2 ** 31))
   const actOnOrder = (state: string, action: string) => async () => {
     const row = some(hasOrder(state))
     if (row !== undefined) await post(`marketplace-orders/${orderOf(row)?.uuid}/${action}/`)
   }
-  const addGid = (row: WaldurRecord) => void world.gids.set(String(row.project_slug), 60_000 + made)
+  const addGid = (row: WaldurRecord) => void world.gids.set(String(row.project_slug), 60_000 + serial)
   const isFree = (row: WaldurRecord) => isIdle(row) && row.state === "OK"
 
   /** Adds a resource like another, already created or with a Create in progress. */
   const added = (like: WaldurRecord): WaldurRecord => {
     const orderState = chance.pick(["done", "pending-consumer", "pending-provider", "executing"])
-    return addResource(world, like, chance, `soak-${String(made).padStart(6, "0")}`, orderState)
+    return addResource(world, like, chance, `soak-${String(serial).padStart(6, "0")}`, orderState)
   }
 
   /** Adds a resource with its own project, or in the place of one that is being removed. */
-  const comes = (): void => {
-    if (!may("come")) return
+  const addOne = (): void => {
+    if (!mayChange("add")) return
     const old = chance.happens(0.5) ? some((row) => isBeingRemoved(String(row.state))) : undefined
     const row = added(old ?? chance.pick(ordinary()))
     if (old !== undefined) return
-    placeInProject(row, `soak${String(made).padStart(4, "0")}`)
+    placeInProject(row, `soak${String(serial).padStart(4, "0")}`)
     // Some are added to the HPC User API later, and some never.
     if (chance.happens(0.7)) addGid(row)
   }
 
   /** Adds a malformed live record in the place of another. */
-  const malformedComes = (): void => {
-    if (malformedRows.size >= maxMalformed || !may("come")) return
+  const addMalformed = (): void => {
+    if (malformedRows.size >= maxMalformed || !mayChange("add")) return
     // Without the malformed record, this removal would be served.
     const isServed = (row: WaldurRecord) =>
       (row.state === "Terminated" || (row.state === "Terminating" && hasOrder("executing")(row))) &&
@@ -127,16 +127,16 @@ const turnsOf = (around: World, stop: AbortSignal) => {
     const own = String(like.backend_id)
     const path = own.startsWith("/") ? own : `/${system}/${type}/${tenant}/${customer}/${project}`
     // Its names lead elsewhere, so that only its malformed value leads to the path.
-    placeInProject(row, `malformed${made}`)
+    placeInProject(row, `malformed${serial}`)
     addGid(row)
-    const spoilt = malformations(path, row)
-    Object.assign(row, spoilt[malformedCount++ % spoilt.length])
+    const malformed = malformations(path, row)
+    Object.assign(row, malformed[malformedCount++ % malformed.length])
     history.expectMalformed(String(row.uuid), path)
     malformedRows.add(row)
   }
-  const malformedGoes = (): void => {
+  const removeMalformed = (): void => {
     const row = [...malformedRows].at(0)
-    if (row === undefined || !may("go")) return
+    if (row === undefined || !mayChange("remove")) return
     malformedRows.delete(row)
     const at = world.resources.indexOf(row)
     if (at >= 0) world.resources.splice(at, 1)
@@ -155,7 +155,7 @@ const turnsOf = (around: World, stop: AbortSignal) => {
         },
       })
     }),
-    mutation(6, "limits and state changed", sandboxDoes("resource-changes")),
+    mutation(6, "limits and state changed", mutateSandbox("resource-changes")),
     mutation(4, "removed or erred", () => {
       const row = some(isIdle)
       if (row !== undefined) changeResource(world, row, { state: chance.pick(["Terminated", "Erred"]) })
@@ -166,16 +166,16 @@ const turnsOf = (around: World, stop: AbortSignal) => {
     }),
     mutation(3, "mount point reported", async () => {
       const row = chance.pick(ordinary())
-      made += 1
+      serial += 1
       const { offering_slug: system, provider_slug: tenant, customer_slug: customer } = row
       const type = (row.attributes as JsonObject).storage_data_type
-      const path = chance.happens(0.2) ? "" : `/${system}/${type}/${tenant}/${customer}/moved-${made}`
+      const path = chance.happens(0.2) ? "" : `/${system}/${type}/${tenant}/${customer}/moved-${serial}`
       await post(`marketplace-provider-resources/${row.uuid}/set_backend_id/`, { backend_id: path })
     }),
-    mutation(8, "order appeared", sandboxDoes("order-appears")),
+    mutation(8, "order appeared", mutateSandbox("order-appears")),
     mutation(8, "order moved", () => {
       // A Create may add its resource to the list.
-      if (may("come")) sandboxDoes("order-moves")()
+      if (mayChange("add")) mutateSandbox("order-moves")()
     }),
     mutation(3, "order waits for the consumer", () => {
       const row = some((row) => ["Updating", "Terminating"].includes(String(row.state)) && !isIdle(row))
@@ -196,35 +196,35 @@ const turnsOf = (around: World, stop: AbortSignal) => {
     mutation(6, "order approved", actOnOrder("pending-provider", "approve_by_provider")),
     mutation(3, "order rejected", actOnOrder("pending-provider", "reject_by_provider")),
     mutation(8, "order done", actOnOrder("executing", "set_state_done")),
-    mutation(3, "order done by Waldur itself", sandboxDoes("order-ends")),
-    mutation(8, "order ended unseen", sandboxDoes("order-ends-unseen")),
-    mutation(10, "resource added", comes),
-    mutation(12, "malformed record added", malformedComes),
-    mutation(3, "malformed record removed", malformedGoes),
+    mutation(3, "order done by Waldur itself", mutateSandbox("order-ends")),
+    mutation(8, "order ended unseen", mutateSandbox("order-ends-unseen")),
+    mutation(10, "resource added", addOne),
+    mutation(12, "malformed record added", addMalformed),
+    mutation(3, "malformed record removed", removeMalformed),
     mutation(3, "resource removed", () => {
-      if (world.resources.length >= 40 && may("go")) sandboxDoes("resource-disappears")()
+      if (world.resources.length >= 40 && mayChange("remove")) mutateSandbox("resource-disappears")()
     }),
     mutation(3, "GID added late", () => {
       const row = some(({ project_slug }) => !world.gids.has(String(project_slug)))
-      made += 1
+      serial += 1
       if (row !== undefined) addGid(row)
     }),
     mutation(2, "project renamed", () => {
       const { project_slug } = chance.pick(ordinary())
-      made += 1
-      for (const row of world.resources) if (row.project_slug === project_slug) row.project_name = `Renamed ${made}`
+      serial += 1
+      for (const row of world.resources) if (row.project_slug === project_slug) row.project_name = `Renamed ${serial}`
     }),
     mutation(2, "customer renamed", () => {
-      made += 1
+      serial += 1
       const { customer_uuid } = chance.pick(ordinary())
-      const name = `Renamed "${made}" ÄÖ`
+      const name = `Renamed "${serial}" ÄÖ`
       for (const list of world.customersByOffering.values()) {
         for (const customer of list as Array<WaldurCustomer>) if (customer.uuid === customer_uuid) customer.name = name
       }
       for (const row of world.resources) if (row.customer_uuid === customer_uuid) row.customer_name = name
     }),
     // Changes after it lie outside of the overlap of two reads.
-    mutation(3, "an hour passed", sandboxDoes("an-hour-passes")),
+    mutation(3, "an hour passed", mutateSandbox("an-hour-passes")),
   ]
 
   const see = (offerings: "all" | Array<string>) => {
