@@ -39,7 +39,7 @@ test.each(["marketplace-resources/", "marketplace-provider-offerings/", "marketp
   },
 )
 
-test("a role in one offering shows only its resources and orders", async () => {
+test("a Waldur user with a role in one offering sees only its resources and orders", async () => {
   const token = `Token ${sandbox.waldur.partialToken}`
   const slugs = async (path: string, name: string): Promise<Set<unknown>> =>
     new Set((await as(token, `${path}?page_size=300`)).json.map((row: Record<string, unknown>) => row[name]))

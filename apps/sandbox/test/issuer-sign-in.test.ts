@@ -66,8 +66,8 @@ describe("the mock issuer's sign-in", () => {
     const tokens = (await (await redeem(codeIn(signedIn))).json()) as Record<string, string>
     const query = new URLSearchParams({ client_id: "explorer", post_logout_redirect_uri: page })
     const url = `${sandbox.issuer.url}/protocol/openid-connect/logout?${query}`
-    const left = await fetch(url, { redirect: "manual", headers: { Cookie: cookie } })
-    expect(left.headers.get("Location")).toBe(page)
+    const loggedOut = await fetch(url, { redirect: "manual", headers: { Cookie: cookie } })
+    expect(loggedOut.headers.get("Location")).toBe(page)
     expect((await token({ grant_type: "refresh_token", refresh_token: tokens.refresh_token ?? "" })).status).toBe(400)
   })
 })

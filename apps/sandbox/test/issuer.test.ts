@@ -40,7 +40,7 @@ test("the mock issuer's discovery names the existing endpoints", async () => {
   expect(await readResponse(await fetch(other))).toMatchObject({ status: 404, json: { error: "Realm does not exist" } })
 })
 
-test("client credentials in the form yield a token in Keycloak's format", async () => {
+test("the mock issuer's client credentials grant yields a token in Keycloak's format", async () => {
   sandbox.issuer.settings.expiresIn = 120
   const response = await form(sandbox.issuer.tokenUrl, {
     grant_type: "client_credentials",
@@ -63,7 +63,7 @@ test("client credentials in the form yield a token in Keycloak's format", async 
   expect((payload.exp ?? 0) - (payload.iat ?? 0)).toBe(120)
 })
 
-test("the token endpoint accepts Basic credentials, and returns 401 for wrong ones", async () => {
+test("the mock issuer's token endpoint accepts Basic credentials, and returns 401 for wrong ones", async () => {
   const { clientId, clientSecret } = sandbox.issuer.integrator
   const basic = (secret: string) => ({ Authorization: `Basic ${btoa(`${clientId}:${secret}`)}` })
   const grant = { grant_type: "client_credentials" }
@@ -78,7 +78,7 @@ test("the token endpoint accepts Basic credentials, and returns 401 for wrong on
   }
 })
 
-test("the token endpoint returns 400 for other grants, no grant and unknown scopes", async () => {
+test("the mock issuer's token endpoint returns 400 for other grants, no grant and unknown scopes", async () => {
   const request = async (fields: Record<string, string>) => {
     const response = await form(sandbox.issuer.tokenUrl, { ...fields, ...credentials(sandbox.issuer.integrator) })
     return [response.status, response.json.error]
@@ -88,7 +88,7 @@ test("the token endpoint returns 400 for other grants, no grant and unknown scop
   expect(await request({ grant_type: "client_credentials", scope: "everything" })).toEqual([400, "invalid_scope"])
 })
 
-test("the JWKS contains a signing key and an encryption key", async () => {
+test("the mock issuer's JWKS contains a signing key and an encryption key", async () => {
   const { json } = await readResponse(await fetch(sandbox.issuer.jwksUrl))
   const uses = json.keys.map((key: { use: string; alg: string; kty: string }) => [key.use, key.alg, key.kty])
   expect(uses.sort()).toEqual([
@@ -128,7 +128,7 @@ test("issueToken can sign tokens in every wrong way", async () => {
   }
 })
 
-test("rotating keys invalidates old tokens, unless the old keys stay published", async () => {
+test("rotating the mock issuer's keys invalidates old tokens, unless the old keys stay published", async () => {
   const before = await sandbox.issuer.issueToken()
   const remote = createRemoteJWKSet(new URL(sandbox.issuer.jwksUrl))
   await jwtVerify(before, remote)
@@ -139,7 +139,7 @@ test("rotating keys invalidates old tokens, unless the old keys stay published",
   await verify(await sandbox.issuer.issueToken())
 })
 
-test("introspection describes a valid token to its audience", async () => {
+test("the mock issuer's introspection describes a valid token to its audience", async () => {
   const { status, json } = await introspect(await sandbox.issuer.issueToken())
   expect(status).toBe(200)
   expect(json).toMatchObject({
@@ -151,7 +151,7 @@ test("introspection describes a valid token to its audience", async () => {
   expect(json).not.toHaveProperty("clientId")
 })
 
-test("introspection returns inactive to other audiences, and for garbage, expired and revoked tokens", async () => {
+test("the mock issuer's introspection returns inactive to other audiences, and for garbage, expired and revoked tokens", async () => {
   const inactive = { active: false }
   const token = await sandbox.issuer.issueToken()
   expect((await introspect(token, sandbox.issuer.integrator)).json).toEqual(inactive)
@@ -163,7 +163,7 @@ test("introspection returns inactive to other audiences, and for garbage, expire
   expect((await introspect(token)).json).toEqual(inactive)
 })
 
-test("introspection with a wrong secret returns 401", async () => {
+test("the mock issuer's introspection with a wrong secret returns 401", async () => {
   const response = await introspect("garbage", { clientId: "storage-proxy", clientSecret: "wrong" })
   expect(response.status).toBe(401)
 })

@@ -19,7 +19,7 @@ const count = async (query: string): Promise<number> => {
   return Number(response.headers.get("X-Result-Count"))
 }
 
-test("a page has the total count and absolute links to the other pages", async () => {
+test("a page of the mock Waldur has the total count and absolute links to the other pages", async () => {
   const response = await request(sandbox, `${RESOURCES}?page=2&page_size=300&offering_slug=capstor,vast,iopsstor`)
   const base = `${sandbox.waldur.url}${RESOURCES}?offering_slug=capstor%2Cvast%2Ciopsstor`
   expect(response.json).toHaveLength(300)
@@ -40,12 +40,12 @@ test.each([
   ["page_size=many", 10],
   ["page_size=7", 7],
   ["page_size=5000", 300],
-])("the page size for ?%s is %i", async (query, size) => {
+])("the mock Waldur's page size for ?%s is %i", async (query, size) => {
   expect((await request(sandbox, `${RESOURCES}?${query}`)).json).toHaveLength(size)
 })
 
 test.each(["page=4&page_size=300", "page=0", "page=-1", "page=x"])(
-  "a page that does not exist returns 404: ?%s",
+  "the mock Waldur returns 404 for a page that does not exist: ?%s",
   async (query) => {
     const response = await request(sandbox, `${RESOURCES}?${query}`)
     expect(response.status).toBe(404)
@@ -53,32 +53,32 @@ test.each(["page=4&page_size=300", "page=0", "page=-1", "page=x"])(
   },
 )
 
-test("an empty list still has a first page", async () => {
+test("an empty list of the mock Waldur still has a first page", async () => {
   const response = await request(sandbox, `${RESOURCES}?offering_slug=nothing`)
   expect(response.json).toEqual([])
   expect(response.headers.get("X-Result-Count")).toBe("0")
 })
 
-test("HEAD returns the count without a body", async () => {
+test("the mock Waldur responds to HEAD with the count and no body", async () => {
   const response = await request(sandbox, RESOURCES, { method: "HEAD" })
   expect(response.status).toBe(200)
   expect(response.headers.get("X-Result-Count")).toBe("700")
   expect(response.text).toBe("")
 })
 
-test("field= keeps only the named top-level fields", async () => {
+test("the mock Waldur's field= keeps only the named top-level fields", async () => {
   const response = await request(sandbox, `${RESOURCES}?field=uuid&field=slug&field=nonsense`)
   for (const row of response.json) expect(Object.keys(row)).toEqual(["uuid", "slug"])
 })
 
-test("field= with only unknown names, or with a comma-separated list, returns the whole object", async () => {
+test("the mock Waldur's field= with only unknown names, or with a comma-separated list, returns the whole object", async () => {
   for (const query of ["field=nonsense", "field=uuid,slug"]) {
     const [row] = (await request(sandbox, `${RESOURCES}?${query}`)).json
     expect(Object.keys(row).length).toBeGreaterThan(60)
   }
 })
 
-test("resource filters return only the matching rows", async () => {
+test("the mock Waldur's resource filters return only the matching rows", async () => {
   const { resources } = sandbox.world
   const amount = (test: (row: (typeof resources)[number]) => boolean) => resources.filter(test).length
   expect(await count("offering_slug=vast")).toBe(amount((row) => row.offering_slug === "vast"))
@@ -99,7 +99,7 @@ test("resource filters return only the matching rows", async () => {
   expect(await count(`provider_uuid=${partner?.customer_uuid}`)).toBe(6)
 })
 
-test("order_state selects resources by the state of their order in progress", async () => {
+test("the mock Waldur's filter order_state selects resources by the state of their order in progress", async () => {
   const { json } = await request(sandbox, `${RESOURCES}?order_state=pending-project&order_state=pending-start-date`)
   const labels = json.map((row: { uuid: string }) => sandbox.world.labels.get(row.uuid))
   expect(labels.sort()).toEqual([
@@ -112,7 +112,7 @@ test("order_state selects resources by the state of their order in progress", as
   ])
 })
 
-test("visible_to_providers hides resources that the customer has not yet approved", async () => {
+test("the mock Waldur's filter visible_to_providers hides resources that the customer has not yet approved", async () => {
   const all = await count("state=Creating")
   const hidden = all - (await count("state=Creating&visible_to_providers=true"))
   const pending = "order_state=pending-consumer&order_state=pending-project&order_state=pending-start-date"
@@ -120,7 +120,7 @@ test("visible_to_providers hides resources that the customer has not yet approve
   expect(hidden).toBe(await count(`state=Creating&${pending}`))
 })
 
-test("created and modified are bounds with microsecond precision, in any time zone", async () => {
+test("the mock Waldur's filters created and modified are bounds with microsecond precision, in any time zone", async () => {
   const created = String(sandbox.world.cases.get("created-tied-first")?.row.created)
   const at = await count(`created=${created}&created_before=${created}`)
   expect(at).toBe(3)
@@ -138,14 +138,14 @@ test.each([
   ["created_before", "2024-13-01T00:00:00Z"],
   ["project_uuid", "42"],
   ["o", "colour"],
-])("an invalid value of %s returns a 400 that names the field", async (name, value) => {
+])("an invalid value of the mock Waldur's filter %s returns a 400 that names the field", async (name, value) => {
   const response = await request(sandbox, `${RESOURCES}?${name}=${value}`)
   expect(response.status).toBe(400)
   expect(Object.keys(response.json)).toEqual([name])
   expect(response.json[name]).toHaveLength(1)
 })
 
-test("o= sorts the list, and a minus sign reverses the order", async () => {
+test("the mock Waldur's o= sorts a list, and a minus sign reverses the order", async () => {
   const names = async (order: string): Promise<string[]> =>
     (await request(sandbox, `${RESOURCES}?o=${order}&page_size=300&field=name`)).json.map(
       (row: { name: string }) => row.name,
@@ -156,7 +156,7 @@ test("o= sorts the list, and a minus sign reverses the order", async () => {
   expect(down).toEqual([...down].sort().reverse())
 })
 
-test("lists are sorted by created, and shuffleTies reorders ties at each request", async () => {
+test("the mock Waldur sorts lists by created, and shuffleTies reorders ties at each request", async () => {
   const walk = async (): Promise<string[]> => {
     const uuids: string[] = []
     for (const page of [1, 2, 3]) {
@@ -170,7 +170,7 @@ test("lists are sorted by created, and shuffleTies reorders ties at each request
   expect(new Set(await walk()).size).toBeLessThan(700)
 })
 
-test("arrange can move a row from one page to another", async () => {
+test("the mock Waldur's arrange can move a row from one page to another", async () => {
   sandbox.waldur.arrange = (rows, { query }) => (query.get("page") === "2" ? [...rows].reverse() : rows)
   const first = (await request(sandbox, `${RESOURCES}?page=1&page_size=2`)).json
   const second = (await request(sandbox, `${RESOURCES}?page=2&page_size=2`)).json
@@ -179,14 +179,14 @@ test("arrange can move a row from one page to another", async () => {
   expect(second[0].uuid).toBe(sandbox.world.resources.at(-1)?.uuid)
 })
 
-test("a change to the world is visible in the next response", async () => {
+test("the mock Waldur's next response shows a change to the world", async () => {
   const row = sandbox.world.cases.get("capstor-store")?.row as Record<string, unknown>
   row.limits = { storage: 801 }
   const { json } = await request(sandbox, `${RESOURCES}${row.uuid}/`)
   expect(json.limits).toEqual({ storage: 801 })
 })
 
-test("the Date of a response comes from the world's clock, not the machine's", async () => {
+test("the Date of the mock Waldur's responses comes from the world's clock, not the machine's", async () => {
   const dated = async () => Date.parse((await request(sandbox, `${RESOURCES}?page_size=1`)).headers.get("Date") ?? "")
   const before = await dated()
   expect(before).toBe(Date.parse(sandbox.world.now))
@@ -208,14 +208,14 @@ test("every row of a built world is more than a year older than the first respon
   await own.close()
 })
 
-test("links in rows point to the server that the client called", async () => {
+test("links in the mock Waldur's rows point to the server that the client called", async () => {
   const [row] = (await request(sandbox, RESOURCES)).json
   expect(row.url).toBe(`${sandbox.waldur.url}marketplace-resources/${row.uuid}/`)
   expect(row.creation_order.url).toBe(`${sandbox.waldur.url}marketplace-orders/${row.creation_order.uuid}/`)
   expect((await request(sandbox, row.creation_order.url)).json.uuid).toBe(row.creation_order.uuid)
 })
 
-test("a resource is found by its uuid alone, with or without dashes", async () => {
+test("the mock Waldur finds a resource by its uuid alone, with or without dashes", async () => {
   const uuid = uuidOfCase(sandbox, "capstor-store")
   const dashed = uuid.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-")
   expect((await request(sandbox, `${RESOURCES}${dashed}/`)).json.uuid).toBe(uuid)
@@ -224,7 +224,7 @@ test("a resource is found by its uuid alone, with or without dashes", async () =
   })
 })
 
-test("offerings can be filtered by slug, and expose their secret options", async () => {
+test("the mock Waldur's offerings can be filtered by slug, and expose their secret options", async () => {
   const list = await request(sandbox, "marketplace-provider-offerings/?slug=capstor&field=uuid&field=name")
   expect(list.json).toEqual([{ uuid: expect.any(String), name: "Capstor" }])
   const one = await request(sandbox, `marketplace-provider-offerings/${list.json[0].uuid}/`)
@@ -234,7 +234,7 @@ test("offerings can be filtered by slug, and expose their secret options", async
   expect((await request(sandbox, "marketplace-provider-offerings/?name_exact=VAST")).json).toHaveLength(1)
 })
 
-test("an offering's customers are paged, with their projects unless field= omits them", async () => {
+test("the mock Waldur pages an offering's customers, with their projects unless field= omits them", async () => {
   const capstor = sandbox.world.offerings[0]?.uuid
   const path = `marketplace-provider-offerings/${capstor}/customers/`
   const full = await request(sandbox, `${path}?page_size=3`)
@@ -247,7 +247,7 @@ test("an offering's customers are paged, with their projects unless field= omits
   expect((await request(sandbox, "marketplace-provider-offerings/capstor/customers/")).status).toBe(404)
 })
 
-test("a path without a trailing slash is redirected, and an unknown path returns an HTML page", async () => {
+test("the mock Waldur redirects a path without a trailing slash, and returns an HTML page for an unknown path", async () => {
   const redirect = await request(sandbox, "marketplace-resources?page=2")
   expect(redirect.status).toBe(301)
   expect(redirect.headers.get("Location")).toBe("/api/marketplace-resources/?page=2")
@@ -256,13 +256,13 @@ test("a path without a trailing slash is redirected, and an unknown path returns
   expect(unknown.headers.get("Content-Type")).toContain("text/html")
 })
 
-test("an unsupported method returns 405", async () => {
+test("the mock Waldur returns 405 for an unsupported method", async () => {
   const response = await request(sandbox, RESOURCES, { method: "DELETE" })
   expect(response.status).toBe(405)
   expect(response.json).toEqual({ detail: 'Method "DELETE" not allowed.' })
 })
 
-test("Waldur 7.0.7 lacks five fields and ignores unknown filters", async () => {
+test("the mock Waldur 7.0.7 lacks five fields and ignores unknown filters", async () => {
   sandbox.waldur.dialect = "7.0.7"
   expect((await request(sandbox, "version/")).json).toEqual({ version: "7.0.7" })
   expect(await count("offering_slug=impossible&visible_to_providers=true&order_state=late")).toBe(700)
@@ -278,14 +278,14 @@ test("Waldur 7.0.7 lacks five fields and ignores unknown filters", async () => {
   expect((await request(sandbox, "version/")).json).toEqual({ version: "8.1.3" })
 })
 
-test("rows of any shape are served unchanged", async () => {
+test("the mock Waldur serves rows of any shape unchanged", async () => {
   const resources = [{ offering_slug: "capstor" }, { offering_slug: "capstor", uuid: 7, created: [], options: "none" }]
   const own = await startSandbox({ world: worldOf({ resources, apiUrl: "http://recorded:8001/api/" }) })
   expect((await request(own, `${RESOURCES}?offering_slug=capstor&visible_to_providers=true`)).json).toEqual(resources)
   await own.close()
 })
 
-test("a POST is visible at once even if worldChangesByHand is false", async () => {
+test("a POST to the mock Waldur is visible at once even if worldChangesByHand is false", async () => {
   const own = await startSandbox({ world: buildWorld(), worldChangesByHand: false })
   const path = `${RESOURCES}?slug=capstor-erred-without-order&field=state`
   expect((await request(own, path)).json).toEqual([{ state: "Erred" }])

@@ -18,7 +18,7 @@ const orderPath = (label: string, action = ""): string => {
 const resourcePath = (label: string, action: string): string =>
   `marketplace-provider-resources/${uuidOfCase(sandbox, label)}/${action}/`
 
-test("approve_by_provider sets an order to executing", async () => {
+test("the mock Waldur's approve_by_provider sets an order to executing", async () => {
   const path = orderPath("ok-update-pending-provider")
   expect((await post(sandbox, `${path}approve_by_provider/`, { attributes: { ticket: 42 } })).status).toBe(200)
   expect((await request(sandbox, path)).json).toMatchObject({
@@ -62,7 +62,7 @@ const atProvider = [
 ] as const
 
 test.each(atProvider)(
-  "approving %s only sets the order to executing; the worker moves the resource",
+  "approving %s only sets the order to executing; the worker changes the resource",
   async (label, state) => {
     sandbox.waldur.worker.delay = "held"
     const { modified } = rowOf(label)
@@ -88,7 +88,7 @@ test.each(atProvider)(
   },
 )
 
-test("the worker runs each job after the delay that was set when the job was queued", () => {
+test("the mock Waldur's worker runs each job after the delay that was set when the job was queued", () => {
   vi.useFakeTimers()
   onTestFinished(() => void vi.useRealTimers())
   const worker = waldurWorker()
@@ -119,7 +119,7 @@ test("a Terminate that is set to erred makes its resource OK", async () => {
   expect(rowOf("ok-terminate-pending-provider")).toMatchObject({ state: "OK", order_in_progress: null })
 })
 
-test("set_state_ok does not change an order in progress", async () => {
+test("the mock Waldur's set_state_ok does not change an order in progress", async () => {
   await post(sandbox, orderPath("ok-terminate-pending-provider", "approve_by_provider"))
   const order = structuredClone(rowOf("ok-terminate-pending-provider").order_in_progress)
   expect((await post(sandbox, resourcePath("ok-terminate-pending-provider", "set_state_ok"))).status).toBe(200)
@@ -159,7 +159,7 @@ test.each([
     "update-none-of-four",
   ],
   ["set_state_erred", () => orderPath("update-limits", "set_state_erred"), "update-limits"],
-])("%s updates modified", async (_, path, label) => {
+])("the mock Waldur's %s updates modified", async (_, path, label) => {
   const row = rowOf(label)
   // Its state after set_state_done, so nothing changes.
   if (label === "update-none-of-four") row.state = "OK"
@@ -189,13 +189,13 @@ test("placing or cancelling an order does not change its resource, except that c
   expect(rowOf("create-pending-provider")).toMatchObject({ state: "Terminated", order_in_progress: null })
 })
 
-test("set_state_executing works only once", async () => {
+test("the mock Waldur's set_state_executing works only once", async () => {
   const path = orderPath("terminate-pending-provider", "set_state_executing")
   expect((await post(sandbox, path)).status).toBe(200)
   expect((await post(sandbox, path)).status).toBe(409)
 })
 
-test("set_state_done requires an executing order", async () => {
+test("the mock Waldur's set_state_done requires an executing order", async () => {
   expect((await post(sandbox, orderPath("create-pending-provider", "set_state_done"))).status).toBe(409)
 })
 
@@ -222,7 +222,7 @@ test("a Terminate that is done makes its resource Terminated", async () => {
   expect(rowOf("removing-beside-live-same-path")).toMatchObject({ state: "Terminated", order_in_progress: null })
 })
 
-test("set_state_erred requires both error fields, and does not exist for some offering types", async () => {
+test("the mock Waldur's set_state_erred requires both error fields, and does not exist for some offering types", async () => {
   const path = orderPath("update-limits", "set_state_erred")
   const empty = await post(sandbox, path)
   expect(empty.status).toBe(500)
@@ -234,7 +234,7 @@ test("set_state_erred requires both error fields, and does not exist for some of
   expect(refused.json).toEqual({ detail: 'Method "POST" not allowed.' })
 })
 
-test("set_backend_id requires backend_id", async () => {
+test("the mock Waldur's set_backend_id requires backend_id", async () => {
   const path = resourcePath("capstor-store", "set_backend_id")
   const empty = await post(sandbox, path)
   expect(empty.status).toBe(500)
@@ -243,20 +243,20 @@ test("set_backend_id requires backend_id", async () => {
   expect(rowOf("capstor-store").backend_id).toBe("/capstor/store/new")
 })
 
-test("set_state_ok sets an Erred resource to OK and refuses an OK one", async () => {
+test("the mock Waldur's set_state_ok sets an Erred resource to OK and refuses an OK one", async () => {
   const path = resourcePath("erred-without-order", "set_state_ok")
   expect((await post(sandbox, path)).status).toBe(200)
   expect((await post(sandbox, path)).status).toBe(409)
 })
 
-test("update_options_direct merges options", async () => {
+test("the mock Waldur's update_options_direct merges options", async () => {
   const path = resourcePath("quota-space-overridden", "update_options_direct")
   expect((await post(sandbox, path, { options: { hard_quota_space: 99 } })).status).toBe(200)
   expect(rowOf("quota-space-overridden").options).toEqual({ soft_quota_space: 40, hard_quota_space: 99 })
   expect((await post(sandbox, path, {})).status).toBe(400)
 })
 
-test("Waldur 7.0.7 has neither set_state_ok nor update_options_direct", async () => {
+test("the mock Waldur 7.0.7 has neither set_state_ok nor update_options_direct", async () => {
   sandbox.waldur.dialect = "7.0.7"
   for (const action of ["set_state_ok", "update_options_direct"]) {
     const response = await post(sandbox, resourcePath("erred-without-order", action), {})
@@ -265,7 +265,7 @@ test("Waldur 7.0.7 has neither set_state_ok nor update_options_direct", async ()
   }
 })
 
-test("unknown orders, unknown actions and malformed bodies return different errors", async () => {
+test("the mock Waldur returns different errors for unknown orders, unknown actions and malformed bodies", async () => {
   expect((await post(sandbox, `marketplace-orders/${"0".repeat(32)}/set_state_done/`)).json).toEqual({
     detail: "No Order matches the given query.",
   })
@@ -275,7 +275,7 @@ test("unknown orders, unknown actions and malformed bodies return different erro
   expect((await request(sandbox, orderPath("update-limits", "set_state_done"))).status).toBe(405)
 })
 
-test("orders can be filtered by state, type and resource", async () => {
+test("the mock Waldur's orders can be filtered by state, type and resource", async () => {
   const executing = await request(sandbox, "marketplace-orders/?state=executing&type=Create")
   expect(executing.json.map((order: { state: string }) => order.state)).toEqual(["executing"])
   const uuid = uuidOfCase(sandbox, "erred-with-order")

@@ -4,7 +4,7 @@ import { asObject } from "../src/json.ts"
 
 const world = buildWorld()
 
-test("the same seed builds the same world", () => {
+test("one seed always builds the same world", () => {
   const again = buildWorld({ seed: 7, resources: 900 })
   expect(JSON.stringify(buildWorld({ seed: 7, resources: 900 }).resources)).toBe(JSON.stringify(again.resources))
 })
@@ -16,7 +16,7 @@ test("another seed builds different ordinary resources and the same hand-written
   expect(JSON.stringify([...one.cases])).toBe(JSON.stringify([...other.cases]))
 })
 
-test("every hand-written resource has a label with a description", () => {
+test("every hand-written resource of the sandbox has a label with a description", () => {
   expect(world.resources).toHaveLength(world.cases.size)
   for (const [label, { about, row }] of world.cases) {
     expect(label).toMatch(/^[a-z0-9]+(-[a-z0-9]+)*$/)
