@@ -1,0 +1,91 @@
+/** The root of a driver: how it is opened, and the directories at paths below it. */
+import { Effect, RcMap, RcRef, type Scope, type Semaphore } from "effect"
+import {
+  componentsBelow,
+  type Directory,
+  type DirectoryStatus,
+  isClaim,
+  makeChild,
+  openAbsolute,
+  openBelow,
+  openChild,
+  statusOf,
+  sync,
+} from "../disk/directory.ts"
+import type { Registry } from "../disk/registry.ts"
+import { type DriverError, Refused, UnknownOutcome } from "./driver.ts"
+import type { QuotaSystem } from "./quota-system.ts"
+
+/** In the root. No mount point has a hidden component. Mode 0700, so that no group reaches its removed data. */
+const trashName = ".cscs-trash"
+
+/** What the steps of one driver share. */
+export interface Root {
+  readonly path: string
+  /** The effective user of this process, which owns every directory. */
+  readonly uid: number
+  readonly isReader: boolean
+  readonly system: QuotaSystem
+  readonly registry: Registry
+  /** For what several items share: project IDs, and directories above. */
+  readonly alone: Semaphore.Semaphore
+}
+/** The root and the trash, open. A root that is new has no trash while it is only read. */
+export interface OpenRoot extends Root {
+  readonly top: Directory
+  readonly trash: Directory | null
+}
+export interface WritableRoot extends OpenRoot {
+  readonly trash: Directory
+}
+export interface Found extends Directory {
+  readonly status: DirectoryStatus
+}
+export type Step<A> = Effect.Effect<A, DriverError, Scope.Scope>
+
+export const openRoot = Effect.fnUntraced(function* (root: Root) {
+  const { path, uid, isReader, registry } = root
+  const step = `open root ${path}`
+  const top = yield* openAbsolute(path)
+  const detail = "it is missing: is the file system mounted?"
+  if (top === null) return yield* new Refused({ step, detail })
+  const trash = yield* openChild(top, trashName)
+  if (trash !== null) return { ...root, top, trash }
+  if (!registry.isEmpty())
+    return yield* new Refused({ step, detail: `no ${trashName} in it: is the file system mounted?` })
+  const { uid: owner, mode } = yield* statusOf(top)
+  if (owner !== uid || (mode & 0o002) !== 0)
+    return yield* new Refused({ step, detail: "it belongs to another user, or others may write it" })
+  if (isReader) return { ...root, top, trash }
+  yield* makeChild(top, trashName)
+  const made = yield* openChild(top, trashName)
+  if (made === null) return yield* new UnknownOutcome({ step, detail: `${trashName} has disappeared` })
+  yield* sync(top)
+  return { ...root, top, trash: made }
+})
+
+/** The directory at a path; a claim counts as nothing. */
+export const directoryAt = Effect.fnUntraced(function* ({ path: root, top }: OpenRoot, path: string) {
+  const found = yield* openBelow(top, yield* componentsBelow(root, path))
+  return found === null ? null : yield* unlessClaim(found)
+})
+
+export const unlessClaim = (directory: Directory): Effect.Effect<Found | null, DriverError> =>
+  Effect.map(statusOf(directory), (status) => (isClaim(status) ? null : { ...directory, status }))
+
+/**
+ * Directories by path, each open for as long as a look below it runs, so that looks beside each other open it once. Only for
+ * looks: a step that changes something opens all anew.
+ */
+export const makeLooked = Effect.fnUntraced(function* (root: string, opened: RcRef.RcRef<OpenRoot, DriverError>) {
+  const looked: RcMap.RcMap<string, Directory | null, DriverError> = yield* RcMap.make({
+    lookup: (path: string) => (path === root ? Effect.map(RcRef.get(opened), ({ top }) => top) : openInLooked(path)),
+  })
+  const openInLooked = (path: string): Step<Directory | null> =>
+    Effect.gen(function* () {
+      const end = path.lastIndexOf("/")
+      const parent = yield* RcMap.get(looked, path.slice(0, end))
+      return parent === null ? null : yield* openChild(parent, path.slice(end + 1))
+    })
+  return openInLooked
+})
