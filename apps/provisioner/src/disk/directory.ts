@@ -75,25 +75,20 @@ export const openChild = (parent: Directory, name: string): Effect.Effect<Direct
   openAt(pathOf(parent, name), shownPath(parent, name))
 
 /** Follows the components from an open directory; `null` as soon as one is missing. */
-export const openBelow = (
-  start: Directory,
-  components: ReadonlyArray<string>,
-): Effect.Effect<Directory | null, DriverError, Scope.Scope> =>
-  Effect.gen(function* () {
-    let current: Directory | null = start
-    for (const name of components) {
-      if (current === null) return null
-      current = yield* openChild(current, name)
-    }
-    return current
-  })
+export const openBelow = Effect.fnUntraced(function* (start: Directory, components: ReadonlyArray<string>) {
+  let current: Directory | null = start
+  for (const name of components) {
+    if (current === null) return null
+    current = yield* openChild(current, name)
+  }
+  return current
+})
 
 /** An absolute directory, from `/` on, without following a symbolic link; `null` if it is missing. */
-export const openAbsolute = (path: string): Effect.Effect<Directory | null, DriverError, Scope.Scope> =>
-  Effect.gen(function* () {
-    const start = yield* openAt("/", "/")
-    return start === null ? null : yield* openBelow(start, path.split("/").filter(Boolean))
-  })
+export const openAbsolute = Effect.fnUntraced(function* (path: string) {
+  const start = yield* openAt("/", "/")
+  return start === null ? null : yield* openBelow(start, path.split("/").filter(Boolean))
+})
 
 /**
  * The components of a path below a root. Refused: a path that is the root or outside, `.` and `..`, an empty or hidden
@@ -118,24 +113,23 @@ export const statusOf = (directory: Directory): Effect.Effect<DirectoryStatus, D
   })
 
 /** Sets owner and group, then the mode: the other way round would clear setgid. Returns what was read back. */
-export const setOwnerAndMode = (
+export const setOwnerAndMode = Effect.fnUntraced(function* (
   directory: Directory,
   wanted: { readonly uid: number; readonly gid: number; readonly mode: number },
-): Effect.Effect<"changed" | "unchanged", DriverError> =>
-  Effect.gen(function* () {
-    const agrees = (status: DirectoryStatus) =>
-      status.uid === wanted.uid && status.gid === wanted.gid && status.mode === wanted.mode
-    if (agrees(yield* statusOf(directory))) return "unchanged" as const
-    const step = `owner and mode of ${directory.path}`
-    yield* attempt(step, async () => {
-      await directory.handle.chown(wanted.uid, wanted.gid)
-      await directory.handle.chmod(wanted.mode)
-    })
-    const now = yield* statusOf(directory)
-    if (agrees(now)) return "changed" as const
-    const detail = `${wanted.uid}:${wanted.gid} ${octal(wanted.mode)} was set, ${now.uid}:${now.gid} ${octal(now.mode)} read back`
-    return yield* new Conflict({ step, detail })
+) {
+  const agrees = (status: DirectoryStatus) =>
+    status.uid === wanted.uid && status.gid === wanted.gid && status.mode === wanted.mode
+  if (agrees(yield* statusOf(directory))) return "unchanged" as const
+  const step = `owner and mode of ${directory.path}`
+  yield* attempt(step, async () => {
+    await directory.handle.chown(wanted.uid, wanted.gid)
+    await directory.handle.chmod(wanted.mode)
   })
+  const now = yield* statusOf(directory)
+  if (agrees(now)) return "changed" as const
+  const detail = `${wanted.uid}:${wanted.gid} ${octal(wanted.mode)} was set, ${now.uid}:${now.gid} ${octal(now.mode)} read back`
+  return yield* new Conflict({ step, detail })
+})
 
 /** `2770`, as `chmod` has it. */
 export const octal = (mode: number): string => mode.toString(8).padStart(4, "0")
@@ -167,40 +161,37 @@ export const isClaim = (status: DirectoryStatus): boolean =>
  *
  * @param moved the directory that is renamed, open: what is at the new place is compared with it
  */
-export const renameInto = (
+export const renameInto = Effect.fnUntraced(function* (
   moved: Directory,
   [from, name]: readonly [Directory, string],
   [to, newName]: readonly [Directory, string],
-): Effect.Effect<void, DriverError> =>
-  Effect.scoped(
-    Effect.gen(function* () {
-      const step = `rename ${shownPath(from, name)} to ${shownPath(to, newName)}`
-      const claimed = yield* attempt(step, () => mkdir(pathOf(to, newName), claimMode)).pipe(
-        Effect.catchTag("Conflict", (conflict) =>
-          Effect.gen(function* () {
-            const there = yield* openChild(to, newName)
-            if (there === null || !isClaim(yield* statusOf(there))) return yield* conflict
-          }),
-        ),
-        Effect.andThen(openChild(to, newName)),
-      )
-      if (claimed === null) return yield* new UnknownOutcome({ step, detail: "the claim has disappeared" })
-      const source = yield* openChild(from, name)
-      const { identity } = yield* statusOf(moved)
-      if (source === null || (yield* statusOf(source)).identity !== identity) {
-        yield* withdrawClaim(to, newName)
-        return yield* new Conflict({ step, detail: "another directory is there" })
-      }
-      yield* attempt(step, () => rename(pathOf(from, name), pathOf(to, newName))).pipe(
-        Effect.tapError(() => withdrawClaim(to, newName)),
-      )
-      yield* sync(to)
-      if (from !== to) yield* sync(from)
-      const now = yield* openChild(to, newName)
-      if (now === null || (yield* statusOf(now)).identity !== identity)
-        return yield* new UnknownOutcome({ step, detail: "the directory is not at its new place" })
-    }),
+) {
+  const step = `rename ${shownPath(from, name)} to ${shownPath(to, newName)}`
+  const claimed = yield* attempt(step, () => mkdir(pathOf(to, newName), claimMode)).pipe(
+    Effect.catchTag("Conflict", (conflict) =>
+      Effect.gen(function* () {
+        const there = yield* openChild(to, newName)
+        if (there === null || !isClaim(yield* statusOf(there))) return yield* conflict
+      }),
+    ),
+    Effect.andThen(openChild(to, newName)),
   )
+  if (claimed === null) return yield* new UnknownOutcome({ step, detail: "the claim has disappeared" })
+  const source = yield* openChild(from, name)
+  const { identity } = yield* statusOf(moved)
+  if (source === null || (yield* statusOf(source)).identity !== identity) {
+    yield* withdrawClaim(to, newName)
+    return yield* new Conflict({ step, detail: "another directory is there" })
+  }
+  yield* attempt(step, () => rename(pathOf(from, name), pathOf(to, newName))).pipe(
+    Effect.tapError(() => withdrawClaim(to, newName)),
+  )
+  yield* sync(to)
+  if (from !== to) yield* sync(from)
+  const now = yield* openChild(to, newName)
+  if (now === null || (yield* statusOf(now)).identity !== identity)
+    return yield* new UnknownOutcome({ step, detail: "the directory is not at its new place" })
+}, Effect.scoped)
 
 /** A leftover claim does no harm, so the first error is the one to report. */
 const withdrawClaim = (parent: Directory, name: string) =>

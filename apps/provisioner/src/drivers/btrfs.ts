@@ -40,12 +40,11 @@ export const btrfsSystem: QuotaSystem = {
     ),
 }
 
-const isSubvolume = (directory: Directory): Effect.Effect<void, DriverError> =>
-  Effect.gen(function* () {
-    const { ino } = yield* Effect.promise(() => directory.handle.stat({ bigint: true }))
-    if (ino === inodeOfSubvolume) return
-    return yield* new Conflict({ step: `subvolume ${directory.path}`, detail: "it is a plain directory" })
-  })
+const isSubvolume = Effect.fnUntraced(function* (directory: Directory) {
+  const { ino } = yield* Effect.promise(() => directory.handle.stat({ bigint: true }))
+  if (ino === inodeOfSubvolume) return
+  return yield* new Conflict({ step: `subvolume ${directory.path}`, detail: "it is a plain directory" })
+})
 
 interface Qgroup {
   readonly used: bigint
@@ -55,23 +54,25 @@ interface Qgroup {
 }
 
 /** The qgroup of a subvolume: `0/<id>  <referenced>  <exclusive>  <limit>  <limit of exclusive>  …`, in bytes. */
-const qgroupOf = ({ directory }: Place, ...options: ReadonlyArray<string>): Effect.Effect<Qgroup, DriverError> =>
-  Effect.gen(function* () {
-    yield* isSubvolume(directory)
-    const args = ["qgroup", "show", "-re", "--raw", "-f", ...options, "--", givenDirectory]
-    const step = `btrfs qgroup show ${directory.path}`
-    const { code, stdout, stderr } = yield* runProgram("btrfs", args, { given: directory })
-    if (/quotas? not enabled/i.test(stderr))
-      return yield* new Refused({ step, detail: "quotas are not enabled: run `btrfs quota enable` on the file system" })
-    const row = stdout
-      .split("\n")
-      .map((line) => line.trim().split(/\s+/))
-      .find(([first]) => first?.startsWith("0/"))
-    const [, used = "", , limit = ""] = row ?? []
-    if (code !== 0 || !/^\d+$/.test(used) || !/^(\d+|none)$/.test(limit))
-      return yield* new Conflict({
-        step,
-        detail: `no qgroup of its own: ${stderr.trim() || stdout.trim()}`.slice(0, 300),
-      })
-    return { used: BigInt(used), limit: limit === "none" ? null : BigInt(limit), isAccurate: stderr.trim() === "" }
-  })
+const qgroupOf = Effect.fnUntraced(function* (
+  { directory }: Place,
+  ...options: ReadonlyArray<string>
+): Effect.fn.Return<Qgroup, DriverError> {
+  yield* isSubvolume(directory)
+  const args = ["qgroup", "show", "-re", "--raw", "-f", ...options, "--", givenDirectory]
+  const step = `btrfs qgroup show ${directory.path}`
+  const { code, stdout, stderr } = yield* runProgram("btrfs", args, { given: directory })
+  if (/quotas? not enabled/i.test(stderr))
+    return yield* new Refused({ step, detail: "quotas are not enabled: run `btrfs quota enable` on the file system" })
+  const row = stdout
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/))
+    .find(([first]) => first?.startsWith("0/"))
+  const [, used = "", , limit = ""] = row ?? []
+  if (code !== 0 || !/^\d+$/.test(used) || !/^(\d+|none)$/.test(limit))
+    return yield* new Conflict({
+      step,
+      detail: `no qgroup of its own: ${stderr.trim() || stdout.trim()}`.slice(0, 300),
+    })
+  return { used: BigInt(used), limit: limit === "none" ? null : BigInt(limit), isAccurate: stderr.trim() === "" }
+})

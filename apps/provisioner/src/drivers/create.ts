@@ -18,7 +18,7 @@ import { Conflict, type DriverError, type Listed, type Outcome, Refused, Unknown
 import { ownDirectory, whereabouts } from "./find.ts"
 import type { Place } from "./quota-system.ts"
 import { applyQuotas, placeOf } from "./quotas.ts"
-import { directoryAt, type OpenRoot, type Root, type Step } from "./root.ts"
+import { directoryAt, type OpenRoot, type Root } from "./root.ts"
 
 /** UUIDs of items and orders, which become names: nothing that could be a path or end a name. */
 export const idPattern = /^[0-9A-Za-z-]{1,64}$/
@@ -33,25 +33,24 @@ export const checkedListed = ({ itemId, path, gid, mode, quotas }: Listed): Effe
 }
 
 /** A new directory under a hidden name, complete, and then renamed to its place. A leftover of a crash is used again. */
-const build = <A>(
+const build = Effect.fnUntraced(function* (
   uid: number,
   parent: Directory,
   [hidden, name]: readonly [string, string],
   make: (parent: Directory, name: string) => Effect.Effect<void, DriverError>,
-  complete: (directory: Directory) => Effect.Effect<A, DriverError>,
-): Step<Directory> =>
-  Effect.gen(function* () {
-    const step = `make ${parent.path}/${hidden}`
-    if ((yield* openChild(parent, hidden)) === null) yield* make(parent, hidden)
-    const made = yield* openChild(parent, hidden)
-    if (made === null) return yield* new UnknownOutcome({ step, detail: "it has disappeared" })
-    if ((yield* statusOf(made)).uid !== uid || (yield* namesIn(made)).length > 0)
-      return yield* new Conflict({ step, detail: "something that is not an unfinished directory has its name" })
-    yield* complete(made)
-    yield* sync(made)
-    yield* renameInto(made, [parent, hidden], [parent, name])
-    return made
-  })
+  complete: (directory: Directory) => Effect.Effect<unknown, DriverError>,
+) {
+  const step = `make ${parent.path}/${hidden}`
+  if ((yield* openChild(parent, hidden)) === null) yield* make(parent, hidden)
+  const made = yield* openChild(parent, hidden)
+  if (made === null) return yield* new UnknownOutcome({ step, detail: "it has disappeared" })
+  if ((yield* statusOf(made)).uid !== uid || (yield* namesIn(made)).length > 0)
+    return yield* new Conflict({ step, detail: "something that is not an unfinished directory has its name" })
+  yield* complete(made)
+  yield* sync(made)
+  yield* renameInto(made, [parent, hidden], [parent, name])
+  return made
+})
 
 /** The directory above a path, made if it is missing, and the name of the path in it. */
 export const parentOf = Effect.fnUntraced(function* (root: OpenRoot, path: string) {
@@ -82,22 +81,19 @@ export const ensureFolder = Effect.fnUntraced(function* (root: OpenRoot, path: s
 const created = Effect.fnUntraced(function* (root: OpenRoot, { itemId, path, gid, mode, quotas }: Listed) {
   const { uid, system, registry } = root
   const [parent, name] = yield* parentOf(root, path)
-  const open = (directory: Directory, place: Place) =>
-    Effect.gen(function* () {
-      if (quotas !== null) yield* applyQuotas(root, place, quotas)
-      yield* setOwnerAndMode(directory, { uid, gid, mode })
-    })
-  const make = system.make ?? makeChild
-  const made = yield* build(uid, parent, [`.new-${itemId}`, name], make, (directory) =>
-    Effect.gen(function* () {
-      const place = yield* placeOf(root, directory, { itemId, path })
-      yield* writeMark(directory, itemId)
-      yield* system.tie?.(place) ?? Effect.void
-      if (system.release === undefined) yield* open(directory, place)
-      // Before it has its name: a crash in between leaves a directory that is known.
-      yield* registry.put(itemId, { identity: (yield* statusOf(directory)).identity, path })
-    }),
-  )
+  const open = Effect.fnUntraced(function* (directory: Directory, place: Place) {
+    if (quotas !== null) yield* applyQuotas(root, place, quotas)
+    yield* setOwnerAndMode(directory, { uid, gid, mode })
+  })
+  const complete = Effect.fnUntraced(function* (directory: Directory) {
+    const place = yield* placeOf(root, directory, { itemId, path })
+    yield* writeMark(directory, itemId)
+    yield* system.tie?.(place) ?? Effect.void
+    if (system.release === undefined) yield* open(directory, place)
+    // Before it has its name: a crash in between leaves a directory that is known.
+    yield* registry.put(itemId, { identity: (yield* statusOf(directory)).identity, path })
+  })
+  const made = yield* build(uid, parent, [`.new-${itemId}`, name], system.make ?? makeChild, complete)
   if (system.release !== undefined) yield* open(made, yield* placeOf(root, made, { itemId, path }))
   return "made" as Outcome
 })

@@ -36,13 +36,12 @@ export const lustreSystem = (mount: string, projectIds: QuotaSystem["projectIds"
     ...projectQuotas({
       projectIds,
       project,
-      tie: (directory, id) =>
-        Effect.gen(function* () {
-          yield* lfs(["project", "-p", String(id), "-s", givenDirectory], directory)
-          const wrong = yield* lfs(["project", "-c", "-r", "-p", String(id), givenDirectory], directory)
-          if (wrong.trim() !== "")
-            return yield* new Conflict({ step: `lfs project -c ${directory.path}`, detail: wrong.trim().slice(0, 300) })
-        }),
+      tie: Effect.fnUntraced(function* (directory, id) {
+        yield* lfs(["project", "-p", String(id), "-s", givenDirectory], directory)
+        const wrong = yield* lfs(["project", "-c", "-r", "-p", String(id), givenDirectory], directory)
+        if (wrong.trim() !== "")
+          return yield* new Conflict({ step: `lfs project -c ${directory.path}`, detail: wrong.trim().slice(0, 300) })
+      }),
       row: (id) =>
         Effect.flatMap(lfs(["quota", "-p", String(id), mount]), (text) =>
           readQuotaTable(`lfs quota -p ${id} ${mount}`, text),

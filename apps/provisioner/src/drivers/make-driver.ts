@@ -3,7 +3,7 @@ import { Effect, RcRef, type Scope, Semaphore } from "effect"
 import { openRegistry } from "../disk/registry.ts"
 import { adopt, directoryToAdopt } from "./adopt.ts"
 import { ensureDirectory, ensureFolder } from "./create.ts"
-import { Conflict, type Driver, type DriverError, type Item, type Quotas, type Reader, Refused } from "./driver.ts"
+import { Conflict, type Driver, type DriverError, type Item, type Quotas, Refused } from "./driver.ts"
 import { look, ownDirectory, ownerOf, readBack, trashed } from "./find.ts"
 import type { QuotaSystem } from "./quota-system.ts"
 import { applyQuotas, differences, placeOf } from "./quotas.ts"
@@ -11,26 +11,22 @@ import { move, restore, trash } from "./rename.ts"
 import { directoryAt, makeLooked, type OpenRoot, openRoot, type Root, type Step, type WritableRoot } from "./root.ts"
 import { unlisted } from "./unlisted.ts"
 
-interface RootSettings {
-  /** Absolute, without symbolic links, this process's own and not writable for others. */
+export interface RootSettings {
+  /** Absolute, free of symbolic links, owned by this process's user, not writable by others. Nothing outside of it changes. */
   readonly root: string
-  /** The registry's file. Its directory must exist, unless the driver only reads. */
+  /** The registry's file, outside of the root, created if missing. Its directory must exist, unless the driver only reads. */
   readonly registry: string
 }
 
-/** Opens the root and its registry. */
-export const makeDriver = (settings: RootSettings, system: QuotaSystem) => open(settings, system, false)
-
-/** Opens them to look: nothing is made, and whatever would be written to the registry is refused. */
-export const makeReader = (
-  settings: RootSettings,
-  system: QuotaSystem,
-): Effect.Effect<Reader, DriverError, Scope.Scope> => open(settings, system, true)
-
-const open = (
+/**
+ * Opens the root and its registry.
+ *
+ * @param isReader nothing is made then, and whatever would be written to the registry is refused
+ */
+export const makeDriver = (
   { root: path, registry: registryPath }: RootSettings,
   system: QuotaSystem,
-  isReader: boolean,
+  isReader = false,
 ): Effect.Effect<Driver, DriverError, Scope.Scope> =>
   Effect.gen(function* () {
     const uid = process.geteuid?.() ?? 0
