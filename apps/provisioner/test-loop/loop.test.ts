@@ -22,9 +22,9 @@ const proxyKilledEvery = 10
 /** Milliseconds between two looks of the customers. */
 const lookEvery = 50
 /** Milliseconds after its start from which a process is killed at the next occasion, at most. */
-const longestLife = 4000
+const maxLife = 4000
 /** Milliseconds that an occasion is waited for. */
-const longestWait = 1000
+const maxWait = 1000
 /** Milliseconds without any progress after which the loop has stalled, also on a busy machine. */
 const stallAfter = 120_000
 
@@ -71,7 +71,7 @@ const interruptedIn = ({ journal }: Site, from: number): ReadonlyArray<string> =
 const killedRun = async (site: Site, chance: Random, killsProxy: boolean, meanwhile: () => Promise<void>) => {
   const { sandbox } = site
   const child = site.provisioner("run")
-  const life = chance.below(longestLife)
+  const life = chance.below(maxLife)
   const occasion = chance.pick(["none", "report", "journal"])
   let isOver = false
   let isArmed = false
@@ -96,7 +96,7 @@ const killedRun = async (site: Site, chance: Random, killsProxy: boolean, meanwh
   })
   const start = performance.now()
   const restart = killsProxy ? pause(chance.below(life)).then(site.restartProxy) : undefined
-  for (const end = start + life + longestWait; !isOver && performance.now() < end; ) {
+  for (const end = start + life + maxWait; !isOver && performance.now() < end; ) {
     await meanwhile()
     await pause(lookEvery)
     isArmed = performance.now() > start + life

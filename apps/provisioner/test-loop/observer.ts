@@ -8,7 +8,7 @@ export const dashed = (uuid: unknown): string =>
   String(uuid).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5")
 
 /** Milliseconds in which the proxy returns a list, on a busy machine and while Waldur fails. */
-const longestRead = 60_000
+const readTimeout = 60_000
 
 /** The entries of projects and users; with `no-cache` read from Waldur just now. */
 export const listed = async (
@@ -16,7 +16,7 @@ export const listed = async (
   cached: "no-cache" | "cached",
 ): Promise<ReadonlyArray<StorageEntry>> => {
   const headers = { Accept: "application/x-ndjson", ...(cached === "cached" ? {} : { "Cache-Control": cached }) }
-  const signal = AbortSignal.timeout(longestRead)
+  const signal = AbortSignal.timeout(readTimeout)
   const response = await fetch(`${proxyUrl}/api/storage-resources/`, { headers, signal })
   if (!response.ok) throw new Error(`The list is ${response.status}`)
   const lines = (await response.text()).trim().split("\n")

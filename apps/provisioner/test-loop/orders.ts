@@ -20,7 +20,7 @@ export interface Placed {
 }
 
 /** Orders at the same time, so that later ones find directories to act on. */
-const mostUnderWay = 12
+const maxInFlight = 12
 
 const done = { order: "done", resource: "OK" }
 
@@ -149,7 +149,7 @@ export const customers = (site: Site, chance: Random, isOnDisk: (row: WaldurReco
     /** One order or change of a random kind, if one can be made now: not too many are under way at once. */
     order: (): boolean => {
       const underWay = [...placed.values()].filter(({ order, end }) => order.state !== end.order).length
-      if (underWay >= mostUnderWay) return false
+      if (underWay >= maxInFlight) return false
       const name = chance.pick(names)
       if (kinds[name]?.() !== true) return false
       counts.set(name, (counts.get(name) ?? 0) + 1)

@@ -5,7 +5,7 @@ import { changeResource } from "@cscs/sandbox"
 import { expect, test } from "vitest"
 import { aProgram } from "./a-program.ts"
 
-test("a saved plan is refused after the list has changed, after the disk has changed, and if it is no plan", async () => {
+test("a saved plan is refused after the list has changed, after the disk has changed, and if it is not a plan", async () => {
   const { sandbox, folder, start, exitOf, hasDirectories, reports } = await aProgram()
   const file = join(folder, "saved.plan")
   const refused = async (why: string) => {
@@ -17,7 +17,7 @@ test("a saved plan is refused after the list has changed, after the disk has cha
     expect([hasDirectories(), reports()]).toEqual([false, []])
   }
   writeFileSync(file, "{}")
-  await refused("it is no plan")
+  await refused("it is not a plan")
 
   expect(await exitOf("plan", "--out", file)).toBe(2)
   const row = sandbox.world.resources.find(({ slug }) => slug === "capstor-phylo-flu") ?? {}

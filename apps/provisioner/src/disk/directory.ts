@@ -1,6 +1,6 @@
 /**
- * Directories by open handles. Each step below a root is relative to a directory that is open, by
- * `/proc/self/fd/<fd>/<name>`, since Node has no `openat`: so no component can be replaced by a symbolic link on the way.
+ * Directories by open handles. Each step below a root is relative to an open directory, by `/proc/self/fd/<fd>/<name>` since Node
+ * has no `openat`: so no component can be replaced by a symbolic link on the way.
  */
 import { constants } from "node:fs"
 import { type FileHandle, mkdir, open, readdir, rename, rmdir } from "node:fs/promises"
@@ -20,21 +20,21 @@ export interface DirectoryStatus {
   /** At most 0o7777. */
   readonly mode: number
   /**
-   * Inode and time of birth: the same as long as the directory exists, wherever it is renamed to. Inode numbers alone are
-   * reused. The device is not part of it, because it may change with each mount.
+   * Inode and time of birth: constant while the directory exists, wherever it is renamed to. Inode numbers alone are reused. The
+   * device is not included, because it may change with each mount.
    */
   readonly identity: string
 }
 
 const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW
 /** The longest name in bytes, on every file system in use. */
-const longestName = 255
+const maxNameLength = 255
 
 const pathOf = (directory: Directory, name: string): string => `/proc/self/fd/${directory.handle.fd}/${name}`
 const shownPath = (directory: Directory, name: string): string =>
   `${directory.path === "/" ? "" : directory.path}/${name}`
 
-/** What an error number means for the step that it ended. */
+/** The driver error for a step that failed with an error of Node. */
 export const errorOf = (step: string, cause: unknown): DriverError => {
   const { code = "" } = cause as NodeJS.ErrnoException
   const detail = meanings[code] ?? (code || String(cause))
@@ -70,7 +70,7 @@ const openAt = (at: string, path: string): Effect.Effect<Directory | null, Drive
     (handle) => Effect.promise(async () => handle?.close()),
   ).pipe(Effect.map((handle) => (handle === null ? null : { handle, path })))
 
-/** The directory `name` in an open one, or `null`. `Conflict` for a symbolic link and anything else. */
+/** The directory `name` in an open one, or `null` if it is missing. `Conflict` for a symbolic link and anything else. */
 export const openChild = (parent: Directory, name: string): Effect.Effect<Directory | null, DriverError, Scope.Scope> =>
   openAt(pathOf(parent, name), shownPath(parent, name))
 
@@ -100,8 +100,8 @@ export const componentsBelow = (root: string, path: string): Effect.Effect<reado
   const [first = "", ...others] = path.slice(root.length + 1).split("/")
   for (const name of [first, ...others]) {
     if (name === "" || name.startsWith(".")) return refused("an empty or hidden component")
-    if (name.includes("\0") || Buffer.byteLength(name) > longestName)
-      return refused("a component that cannot be a name")
+    if (name.includes("\0") || Buffer.byteLength(name) > maxNameLength)
+      return refused("a component that is not a valid name")
   }
   return Effect.succeed([first, ...others])
 }
@@ -112,7 +112,7 @@ export const statusOf = (directory: Directory): Effect.Effect<DirectoryStatus, D
     return { uid: Number(uid), gid: Number(gid), mode: Number(mode & 0o7777n), identity: `${ino}:${birthtimeNs}` }
   })
 
-/** Sets owner and group, then the mode: the other way round would clear setgid. Returns what was read back. */
+/** Sets owner and group, then the mode, since `chown` clears setgid. `Conflict` if what is read back differs. */
 export const setOwnerAndMode = Effect.fnUntraced(function* (
   directory: Directory,
   wanted: { readonly uid: number; readonly gid: number; readonly mode: number },
@@ -131,7 +131,7 @@ export const setOwnerAndMode = Effect.fnUntraced(function* (
   return yield* new Conflict({ step, detail })
 })
 
-/** `2770`, as `chmod` has it. */
+/** Four octal digits, such as `2770`. */
 export const octal = (mode: number): string => mode.toString(8).padStart(4, "0")
 
 export const namesIn = (directory: Directory): Effect.Effect<ReadonlyArray<string>, DriverError> =>
@@ -148,16 +148,16 @@ export const sync = (directory: Directory): Effect.Effect<void, DriverError> =>
 const claimMode = 0o1000
 const setgid = 0o2000
 
-/** Whether it is the claim of a `renameInto` that was killed: it is empty, and is ignored. */
+/** Whether it is a claim that a killed `renameInto` left: it is empty, and is ignored. */
 export const isClaim = (status: DirectoryStatus): boolean =>
   status.uid === process.geteuid?.() && (status.mode & ~setgid) === claimMode
 
 /**
- * Renames without replacing anything. Node has no `renameat2`, and `rename` replaces an empty directory in silence. So an
- * empty directory is made first, as a claim, which fails if anything has the name; then `rename` replaces that one, which
- * fails if it is no longer empty. `mv -n` is no alternative: it copies if it cannot rename.
+ * Renames without replacing anything. Node has no `renameat2`, and `rename` silently replaces an empty directory. So an empty
+ * directory is made first, as a claim, which fails if the name is taken; then `rename` replaces it, which fails if it is no
+ * longer empty. `mv -n` is not an alternative: it copies if it cannot rename.
  *
- * Not prevented: another root process that replaces the claim by an empty directory of its own in between. That directory is lost.
+ * Not prevented: another root process that replaces the claim with an empty directory of its own in between, which is then lost.
  *
  * @param moved the directory that is renamed, open: what is at the new place is compared with it
  */

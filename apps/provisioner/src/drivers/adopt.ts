@@ -8,7 +8,7 @@ import { whereabouts } from "./find.ts"
 import { placeOf } from "./quotas.ts"
 import { directoryAt, type OpenRoot } from "./root.ts"
 
-/** The directory of another program that is to be this item's. */
+/** The directory of another program, if this item may take it over. */
 export const directoryToAdopt = Effect.fnUntraced(function* (root: OpenRoot, listed: Listed) {
   yield* checkedListed(listed)
   const { system, registry } = root
@@ -27,7 +27,7 @@ export const directoryToAdopt = Effect.fnUntraced(function* (root: OpenRoot, lis
     return yield* conflict(`its directory is ${elsewhere.at === "path" ? elsewhere.path : "in the trash"}`)
   if (found !== gid) return yield* conflict(`its group is ${found}, not ${gid}`)
   if (system.projectIds === undefined) {
-    // Fails if its quota is another program's, or if it cannot have one.
+    // Fails if another program manages its quota, or if it cannot have one.
     yield* system.readQuotas(yield* placeOf(root, directory, listed))
     return directory
   }
@@ -36,7 +36,7 @@ export const directoryToAdopt = Effect.fnUntraced(function* (root: OpenRoot, lis
   if (projectId < first || projectId > highest)
     return yield* new Refused({
       step: about,
-      detail: `its project ID is ${projectId}, not one from ${first} to ${highest}: give it one of its own, with all below it`,
+      detail: `its project ID is ${projectId}, not one from ${first} to ${highest}: give it, and everything below it, one of its own`,
     })
   const other = registry.byProjectId(projectId)?.itemId ?? itemId
   return other === itemId ? directory : yield* conflict(`its project ID ${projectId} is that of ${other}`)

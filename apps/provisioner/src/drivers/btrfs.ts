@@ -1,4 +1,4 @@
-/** btrfs: each directory is a subvolume, and its quota the limit of its qgroup. There are no soft limits and none of inodes. */
+/** btrfs: each directory is a subvolume, and its quota the limit of its qgroup. It has neither soft limits nor limits of inodes. */
 import { Effect, Semaphore } from "effect"
 import type { Directory } from "../disk/directory.ts"
 import { givenDirectory, outputOf, runProgram } from "../disk/run-program.ts"
@@ -9,33 +9,33 @@ import type { Place, QuotaSystem } from "./quota-system.ts"
 const inodeOfSubvolume = 256n
 
 /**
- * Subvolumes are made and limited one at a time: with several at once, a limit that had been read back was sometimes gone
- * afterwards (Linux 6.18).
+ * Subvolumes are made and limited one at a time: with several at once, a limit that had been read back sometimes disappeared
+ * (Linux 6.18).
  */
-const turn = Semaphore.makeUnsafe(1)
+const oneAtATime = Semaphore.makeUnsafe(1)
 
 export const btrfsSystem: QuotaSystem = {
   name: "btrfs",
   capabilities: { enforces: ["spaceHard"], granularity: { bytes: 1n, inodes: 1n }, countsInodes: false },
   make: (parent, name) =>
-    turn.withPermit(
+    oneAtATime.withPermit(
       Effect.asVoid(outputOf("btrfs", ["subvolume", "create", "--", `${givenDirectory}/${name}`], { given: parent })),
     ),
   tie: ({ directory }) => isSubvolume(directory),
   setQuotas: ({ directory }, { spaceHard }) => {
     const limit = spaceHard === undefined ? "none" : String(spaceHard)
-    return turn.withPermit(
+    return oneAtATime.withPermit(
       Effect.asVoid(outputOf("btrfs", ["qgroup", "limit", "--", limit, givenDirectory], { given: directory })),
     )
   },
   readQuotas: (place) => Effect.map(qgroupOf(place), ({ limit }) => (limit === null ? {} : { spaceHard: limit })),
   usage: (place) =>
-    // What was written counts once it is committed.
+    // Data counts only after it is committed.
     Effect.flatMap(qgroupOf(place, "--sync"), ({ used, isAccurate }) =>
       isAccurate
         ? Effect.succeed({ bytes: used, inodes: null })
         : Effect.fail(
-            new UnknownOutcome({ step: `usage of ${place.path}`, detail: "btrfs counts anew (quota rescan)" }),
+            new UnknownOutcome({ step: `usage of ${place.path}`, detail: "btrfs is recounting (quota rescan)" }),
           ),
     ),
 }
@@ -49,7 +49,7 @@ const isSubvolume = Effect.fnUntraced(function* (directory: Directory) {
 interface Qgroup {
   readonly used: bigint
   readonly limit: bigint | null
-  /** Not while a rescan runs, nor if one is needed. */
+  /** `false` while a rescan runs or is needed. */
   readonly isAccurate: boolean
 }
 

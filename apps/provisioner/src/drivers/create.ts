@@ -20,19 +20,19 @@ import type { Place } from "./quota-system.ts"
 import { applyQuotas, placeOf } from "./quotas.ts"
 import { directoryAt, type OpenRoot, type Root } from "./root.ts"
 
-/** UUIDs of items and orders, which become names: nothing that could be a path or end a name. */
+/** UUIDs of items and orders, which become file names: without a slash, a dot or a NUL. */
 export const idPattern = /^[0-9A-Za-z-]{1,64}$/
-const greatestGid = 2 ** 32 - 2
+const maxGid = 2 ** 32 - 2
 
 export const checkedListed = ({ itemId, path, gid, mode, quotas }: Listed): Effect.Effect<void, Refused> => {
   const refused = (detail: string) => Effect.fail(new Refused({ step: `entry ${itemId} at ${path}`, detail }))
-  if (!idPattern.test(itemId)) return refused("its itemId is no UUID")
-  if (!Number.isInteger(gid) || gid < 1 || gid > greatestGid) return refused(`the group ${gid} cannot be meant`)
+  if (!idPattern.test(itemId)) return refused("its itemId is not a UUID")
+  if (!Number.isInteger(gid) || gid < 1 || gid > maxGid) return refused(`the GID ${gid} is not from 1 to ${maxGid}`)
   if (!Number.isInteger(mode) || mode < 0 || mode > 0o7777) return refused("the mode is not one of four octal digits")
   return Effect.asVoid(checkedQuotas(quotas ?? {}))
 }
 
-/** A new directory under a hidden name, complete, and then renamed to its place. A leftover of a crash is used again. */
+/** Makes a directory under a hidden name, completes it, and renames it into place. Reuses what a crash left. */
 const build = Effect.fnUntraced(function* (
   uid: number,
   parent: Directory,
@@ -52,7 +52,7 @@ const build = Effect.fnUntraced(function* (
   return made
 })
 
-/** The directory above a path, made if it is missing, and the name of the path in it. */
+/** The directory above a path, made if it is missing, and the last component of the path. */
 export const parentOf = Effect.fnUntraced(function* (root: OpenRoot, path: string) {
   const components = yield* componentsBelow(root.path, path)
   let parent = root.top
@@ -90,7 +90,7 @@ const created = Effect.fnUntraced(function* (root: OpenRoot, { itemId, path, gid
     yield* writeMark(directory, itemId)
     yield* system.tie?.(place) ?? Effect.void
     if (system.release === undefined) yield* open(directory, place)
-    // Before it has its name: a crash in between leaves a directory that is known.
+    // Before the rename: after a crash in between, the registry knows the directory.
     yield* registry.put(itemId, { identity: (yield* statusOf(directory)).identity, path })
   })
   const made = yield* build(uid, parent, [`.new-${itemId}`, name], system.make ?? makeChild, complete)
@@ -111,7 +111,7 @@ export const ensureDirectory = Effect.fnUntraced(function* (root: OpenRoot, list
   }
   const directory = yield* ownDirectory(root, listed, about)
   yield* registry.put(itemId, { identity: (yield* statusOf(directory)).identity, path })
-  // Quotas first: a directory whose quota could not be set before is still closed.
+  // Quotas first: a directory whose quota could not be set in an earlier cycle is still closed.
   const place = yield* placeOf(root, directory, listed)
   const ofQuotas = quotas === null ? "unchanged" : yield* applyQuotas(root, place, quotas)
   const ofOwner = yield* setOwnerAndMode(directory, { uid, gid, mode })

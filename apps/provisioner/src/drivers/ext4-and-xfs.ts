@@ -14,7 +14,7 @@ export const projectQuotaSystem = (
   mount: string,
   projectIds: QuotaSystem["projectIds"],
 ): QuotaSystem => {
-  /** `lsattr -p -d`: `1000 ---------------------P /path`. On XFS, Linux 5.13 and later show the flag. */
+  /** `lsattr -p -d` prints `1000 ---------------------P /path`. XFS shows the flag since Linux 5.13. */
   const project = (given: Directory) =>
     Effect.flatMap(outputOf("lsattr", ["-p", "-d", "--", givenDirectory], { given }), (text) => {
       const [, id, flags = ""] = /^\s*(\d{1,10}) ([A-Za-z-]+) /.exec(text) ?? []
@@ -53,7 +53,7 @@ export const projectQuotaSystem = (
     check: Effect.fnUntraced(function* (root) {
       const step = `project quotas of ${mount}`
       const detail =
-        "the kernel or the mount has none: mount with prjquota, on a kernel with CONFIG_QFMT_V2 or XFS_QUOTA"
+        "not supported by the kernel or the mount: mount with prjquota, on a kernel with CONFIG_QFMT_V2 or XFS_QUOTA"
       // ID 0 always has a row if there are project quotas.
       yield* Effect.mapError(row(0), (error) => new Refused({ step, detail: `${detail} (${error.detail})` }))
       const { id, inherits } = yield* project(root)

@@ -1,5 +1,5 @@
-/** Whose directory one is, by registry and mark, and where the directory of an item is. */
-import { Effect, type Scope } from "effect"
+/** Finds the owner of a directory, by registry and mark, and the directory of an item. */
+import { Effect } from "effect"
 import {
   componentsBelow,
   type Directory,
@@ -10,11 +10,11 @@ import {
   statusOf,
 } from "../disk/directory.ts"
 import { readMark } from "../disk/mark.ts"
-import { Conflict, type DriverError, type Item, type Observed, type Trashed, type Whereabouts } from "./driver.ts"
+import { Conflict, type DriverError, type Item, type Observed, type Trashed } from "./driver.ts"
 import { placeOf } from "./quotas.ts"
 import { directoryAt, type Found, type OpenRoot, type Root, type Step, unlessClaim } from "./root.ts"
 
-/** Whose directory it is, by the registry, else by its mark. */
+/** The item that owns a directory: by the registry, else by its mark. */
 export const ownerOf = (
   { registry }: Root,
   directory: Directory,
@@ -24,7 +24,7 @@ export const ownerOf = (
   return known === undefined ? readMark(directory) : Effect.succeed(known.itemId)
 }
 
-/** Before anything is changed: the mark, too, must not be another's. */
+/** Whether a directory may be changed as this item's: neither registry nor mark may name another item, and one must name this. */
 export const isOf = Effect.fnUntraced(function* ({ registry }: Root, directory: Directory, itemId: string) {
   const { identity } = yield* statusOf(directory)
   const known = registry.byIdentity(identity)?.itemId
@@ -53,7 +53,7 @@ export const inTrash = Effect.fnUntraced(function* (root: OpenRoot, itemId: stri
   return null
 })
 
-/** `<itemId>.<order>.<day>`, as `trash` names them; `null` for what else is there. */
+/** Parses `<itemId>.<order>.<day>`, the name that `trash` gives; `null` for any other. */
 const trashedOf = (name: string): Trashed | null => {
   const [itemId = "", order = "", since = "", rest] = name.split(".")
   return since === "" || rest !== undefined ? null : { name, itemId, order, since }
@@ -64,25 +64,21 @@ export const trashed = ({ trash }: OpenRoot): Effect.Effect<ReadonlyArray<Trashe
     names.map(trashedOf).filter((one) => one !== null),
   )
 
-/** By the last known path, then at `candidate`, then in the trash. */
-export const whereabouts = Effect.fnUntraced(function* (
-  root: OpenRoot,
-  itemId: string,
-  candidate?: string,
-): Effect.fn.Return<Whereabouts, DriverError, Scope.Scope> {
+/** Looks at the last known path, then at `candidate`, then in the trash. */
+export const whereabouts = Effect.fnUntraced(function* (root: OpenRoot, itemId: string, candidate?: string) {
   for (const path of new Set([root.registry.get(itemId)?.path, candidate])) {
     if (path === undefined) continue
     const directory = yield* directoryAt(root, path).pipe(
-      // Something else is there: so it is not this item's.
+      // Something other than a directory is there.
       Effect.catchTag("Conflict", () => Effect.succeed(null)),
     )
     if (directory !== null && (yield* ownerOf(root, directory, directory.status)) === itemId)
-      return { at: "path", path }
+      return { at: "path", path } as const
   }
   const removed = yield* inTrash(root, itemId)
-  if (removed === null) return { at: "nowhere" }
+  if (removed === null) return { at: "nowhere" } as const
   const { name, order, since } = removed
-  return { at: "trash", name, order, since }
+  return { at: "trash", name, order, since } as const
 })
 
 const observed = Effect.fnUntraced(function* (root: Root, directory: Found, item: Item) {
@@ -99,18 +95,18 @@ export const readBack = Effect.fnUntraced(function* (root: OpenRoot, item: Item)
   return directory === null ? null : yield* observed(root, directory, item)
 })
 
-/** @param openInLooked opens `item.path` by directories that other looks hold open; `null` opens all anew */
+/** @param openShared opens `item.path` from directories that concurrent looks hold open; `null` opens every directory again */
 export const look = Effect.fnUntraced(function* (
   root: OpenRoot,
   item: Item,
-  openInLooked: ((path: string) => Step<Directory | null>) | null,
+  openShared: ((path: string) => Step<Directory | null>) | null,
 ) {
   const { itemId, path } = item
   const components = yield* componentsBelow(root.path, path)
-  const directory = openInLooked === null ? yield* openBelow(root.top, components) : yield* openInLooked(path)
+  const directory = openShared === null ? yield* openBelow(root.top, components) : yield* openShared(path)
   const found = directory === null ? null : yield* unlessClaim(directory)
   const atPath = found === null ? null : yield* observed(root, found, item)
-  // A copy of a directory has its mark, too: where it is known to be comes first.
+  // A copy of a directory has the same mark: the path in the registry takes precedence.
   const isThere = atPath?.itemId === itemId && (root.registry.get(itemId)?.path ?? path) === path
   return { whereabouts: isThere ? ({ at: "path", path } as const) : yield* whereabouts(root, itemId, path), atPath }
 })

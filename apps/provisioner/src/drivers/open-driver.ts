@@ -25,8 +25,8 @@ export type DriverSettings = RootSettings &
   )
 
 /**
- * Opens the root, or refuses: it is missing, not a directory, writable by others, behind a symbolic link, or looks as if its
- * file system were not mounted; a program or a quota feature is missing.
+ * Opens the root. Refused if it is missing, not a directory, writable by others, behind a symbolic link, or looks unmounted, or
+ * if a program or a quota feature is missing.
  */
 export const openDriver = (settings: DriverSettings): Effect.Effect<Driver, DriverError, Scope.Scope> =>
   Effect.flatMap(systemOf(settings), (system) => makeDriver(settings, system))

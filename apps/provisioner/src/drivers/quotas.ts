@@ -1,4 +1,4 @@
-/** The quota of a directory: its project ID, the limits that a system stores, how they are set and read back. */
+/** The quota of a directory: its project ID, and its limits as the system stores them, set and read back. */
 import { Effect } from "effect"
 import { checkedQuotas, isSpace, roundedTo } from "../disk/amounts.ts"
 import { type Directory, octal } from "../disk/directory.ts"
@@ -15,8 +15,8 @@ import {
 import type { Place, QuotaSystem } from "./quota-system.ts"
 import type { Root } from "./root.ts"
 
-/** Project IDs that may be found in use by others, one after the other, before a person has to look. */
-const mostForeignIds = 1000
+/** Consecutive project IDs that may be in use by others before an operator has to choose another range. */
+const maxForeignIds = 1000
 
 const projectIdOf = (root: Root, itemId: string, directory: Directory): Effect.Effect<number, DriverError> => {
   const { system, registry, alone } = root
@@ -26,7 +26,7 @@ const projectIdOf = (root: Root, itemId: string, directory: Directory): Effect.E
   return alone.withPermit(
     Effect.gen(function* () {
       const step = `project ID of ${itemId}`
-      // The registry was lost: the directory is this item's by its mark, and so is its ID.
+      // If the registry was lost, the mark shows that the directory is this item's, and so is its ID.
       const onDisk = yield* system.tiedTo?.(directory) ?? Effect.succeed(0)
       if (onDisk !== 0) {
         const other = registry.byProjectId(onDisk)?.itemId
@@ -39,13 +39,13 @@ const projectIdOf = (root: Root, itemId: string, directory: Directory): Effect.E
         return onDisk
       }
       const start = Math.max(range.first, registry.highestProjectId() + 1)
-      for (let next = start; next < start + mostForeignIds; next++) {
-        if (next > range.last) return yield* new Refused({ step, detail: "none is left of those configured" })
+      for (let next = start; next < start + maxForeignIds; next++) {
+        if (next > range.last) return yield* new Refused({ step, detail: "all configured IDs are assigned" })
         if (system.isFree !== undefined && !(yield* system.isFree(next))) continue
         yield* registry.put(itemId, { projectId: next })
         return next
       }
-      const detail = `the ${mostForeignIds} from ${start} on are in use by others: configure another range`
+      const detail = `the ${maxForeignIds} from ${start} on are in use by others: configure another range`
       return yield* new Refused({ step, detail })
     }),
   )

@@ -7,7 +7,7 @@ import { inTrash, isOf, ownDirectory } from "./find.ts"
 import { placeOf } from "./quotas.ts"
 import { directoryAt, type OpenRoot, type Root, type WritableRoot } from "./root.ts"
 
-/** The directory of this item, and its name in the directory above. */
+/** The directory of this item, and where it is: the directory above, and its name there. */
 const ownPlace = Effect.fnUntraced(function* (root: OpenRoot, item: Item, step: string) {
   const components = yield* componentsBelow(root.path, item.path)
   const directory = yield* ownDirectory(root, item, step)
@@ -16,7 +16,7 @@ const ownPlace = Effect.fnUntraced(function* (root: OpenRoot, item: Item, step: 
   return { directory, from: [parent, last(components)] as const }
 })
 
-/** The whole of a rename: what depends on the path is released first, and remembered last. */
+/** Releases what is tied to the old path, renames, and records the new path, which is `null` in the trash. */
 const renamed = Effect.fnUntraced(function* (
   root: Root,
   directory: Directory,
@@ -35,7 +35,7 @@ const renamed = Effect.fnUntraced(function* (
 export const trash = Effect.fnUntraced(function* (root: WritableRoot, item: Item, order: string) {
   const about = `trash ${item.itemId} at ${item.path}`
   if (!idPattern.test(order) || !idPattern.test(item.itemId))
-    return yield* new Refused({ step: about, detail: "the itemId or order is no UUID" })
+    return yield* new Refused({ step: about, detail: "the itemId or the order is not a UUID" })
   if ((yield* inTrash(root, item.itemId)) !== null) return "unchanged"
   const { directory, from } = yield* ownPlace(root, item, about)
   const since = DateTime.formatIsoDateUtc(yield* DateTime.now)
@@ -61,7 +61,7 @@ export const move = Effect.fnUntraced(function* (root: OpenRoot, item: Item, fro
     return "unchanged"
   }
   if (item.path.startsWith(`${from}/`))
-    return yield* new Conflict({ step: about, detail: "the new place is in the directory itself" })
+    return yield* new Conflict({ step: about, detail: "the new path is inside the directory itself" })
   const old = { ...item, path: from }
   const own = yield* ownPlace(root, old, about)
   const to = yield* parentOf(root, item.path)

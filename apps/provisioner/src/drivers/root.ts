@@ -1,4 +1,4 @@
-/** The root of a driver: how it is opened, and the directories at paths below it. */
+/** Opens the root of a driver, and directories below it. */
 import { Effect, RcMap, RcRef, type Scope, type Semaphore } from "effect"
 import {
   componentsBelow,
@@ -16,7 +16,7 @@ import type { Registry } from "../disk/registry.ts"
 import { type DriverError, Refused, UnknownOutcome } from "./driver.ts"
 import type { QuotaSystem } from "./quota-system.ts"
 
-/** In the root. No mount point has a hidden component. Mode 0700, so that no group reaches its removed data. */
+/** In the root: no mount point has a hidden component. Its mode is 0700, so that no group can read removed data. */
 const trashName = ".cscs-trash"
 
 /** What the steps of one driver share. */
@@ -30,7 +30,7 @@ export interface Root {
   /** For what several items share: project IDs, and directories above. */
   readonly alone: Semaphore.Semaphore
 }
-/** The root and the trash, open. A root that is new has no trash while it is only read. */
+/** The root and its trash, open. A new root has no trash until a driver opens it for writing. */
 export interface OpenRoot extends Root {
   readonly top: Directory
   readonly trash: Directory | null
@@ -47,8 +47,7 @@ export const openRoot = Effect.fnUntraced(function* (root: Root) {
   const { path, uid, isReader, registry } = root
   const step = `open root ${path}`
   const top = yield* openAbsolute(path)
-  const detail = "it is missing: is the file system mounted?"
-  if (top === null) return yield* new Refused({ step, detail })
+  if (top === null) return yield* new Refused({ step, detail: "it is missing: is the file system mounted?" })
   const trash = yield* openChild(top, trashName)
   if (trash !== null) return { ...root, top, trash }
   if (!registry.isEmpty())
@@ -64,7 +63,7 @@ export const openRoot = Effect.fnUntraced(function* (root: Root) {
   return { ...root, top, trash: made }
 })
 
-/** The directory at a path; a claim counts as nothing. */
+/** The directory at a path; `null` if there is none, or only a claim. */
 export const directoryAt = Effect.fnUntraced(function* ({ path: root, top }: OpenRoot, path: string) {
   const found = yield* openBelow(top, yield* componentsBelow(root, path))
   return found === null ? null : yield* unlessClaim(found)
@@ -74,18 +73,18 @@ export const unlessClaim = (directory: Directory): Effect.Effect<Found | null, D
   Effect.map(statusOf(directory), (status) => (isClaim(status) ? null : { ...directory, status }))
 
 /**
- * Directories by path, each open for as long as a look below it runs, so that looks beside each other open it once. Only for
- * looks: a step that changes something opens all anew.
+ * Opens a directory from the one above, which stays open while any look below it runs, so that concurrent looks share it. Only
+ * for looks: a step that changes something opens every directory again.
  */
-export const makeLooked = Effect.fnUntraced(function* (root: string, opened: RcRef.RcRef<OpenRoot, DriverError>) {
-  const looked: RcMap.RcMap<string, Directory | null, DriverError> = yield* RcMap.make({
-    lookup: (path: string) => (path === root ? Effect.map(RcRef.get(opened), ({ top }) => top) : openInLooked(path)),
+export const makeOpener = Effect.fnUntraced(function* (root: string, opened: RcRef.RcRef<OpenRoot, DriverError>) {
+  const shared: RcMap.RcMap<string, Directory | null, DriverError> = yield* RcMap.make({
+    lookup: (path: string) => (path === root ? Effect.map(RcRef.get(opened), ({ top }) => top) : openShared(path)),
   })
-  const openInLooked = (path: string): Step<Directory | null> =>
+  const openShared = (path: string): Step<Directory | null> =>
     Effect.gen(function* () {
       const end = path.lastIndexOf("/")
-      const parent = yield* RcMap.get(looked, path.slice(0, end))
+      const parent = yield* RcMap.get(shared, path.slice(0, end))
       return parent === null ? null : yield* openChild(parent, path.slice(end + 1))
     })
-  return openInLooked
+  return openShared
 })

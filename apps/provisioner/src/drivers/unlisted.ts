@@ -1,4 +1,4 @@
-/** The search for directories that are on the disk and not in the list. */
+/** Finds what is on the disk and not in the list. */
 import { Effect } from "effect"
 import { componentsBelow, namesIn, openBelow, openChild, statusOf } from "../disk/directory.ts"
 import type { Unlisted } from "./driver.ts"
@@ -28,7 +28,7 @@ export const unlisted = Effect.fnUntraced(function* (root: OpenRoot, paths: Read
   return [...found.values()].toSorted((one, other) => (one.path < other.path ? -1 : 1))
 })
 
-/** What is in a directory above a listed one, and is neither. */
+/** What a directory above a listed one contains besides listed directories and those above them. */
 const besides = Effect.fnUntraced(function* (root: OpenRoot, path: string, isListed: (path: string) => boolean) {
   const directory = path === root.path ? root.top : yield* openBelow(root.top, yield* componentsBelow(root.path, path))
   if (directory === null) return []

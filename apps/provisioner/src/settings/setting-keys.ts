@@ -44,7 +44,7 @@ export const settingKeys = {
     description: "The directory of the journal, the registries and the status. Outside of all roots; made if missing.",
   }),
   prefix: keyWithDefault("prefix", text, "/", {
-    description: "The directory below which mount points are, for tries; `/` in production.",
+    description: "The directory below which mount points are, for trials; `/` in production.",
   }),
   storageSystems: key("storage_systems", mapping, {
     description:
@@ -69,7 +69,7 @@ export const settingKeys = {
     description: "Directories that are moved to the trash per poll, at most. Further ones wait for the next.",
   }),
   erredAfter: keyWithDefault("erred_after", wholeNumber(2, 1000), 10, {
-    description: "Failures of own work on an order after which it is reported as erred.",
+    description: "Failures of the provisioner's own acts on an order after which the order is reported as erred.",
   }),
   reportBackendId: keyWithDefault("report_backend_id", flag, true, {
     description:

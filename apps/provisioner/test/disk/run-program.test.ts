@@ -25,7 +25,7 @@ describe("a program", () => {
   test("that exceeds its deadline is killed, and its outcome is unknown, even if a child of it survives", async () => {
     expect(await failed(script("sleep 60 & sleep 60"), 50)).toMatchObject({
       _tag: "UnknownOutcome",
-      detail: "no end within 50 ms",
+      detail: "not finished within 50 ms",
     })
   })
 

@@ -54,7 +54,7 @@ const rows: ReadonlyArray<readonly [row: string, entries: ReadonlyArray<StorageE
   ],
   ["removing that executes: trash, then report", [anEntry({ status: "removing", ...executing })], { kind: "trash" }],
   [
-    "removing without an order that executes: nothing",
+    "removing without an executing order: nothing",
     [anEntry({ status: "removing" })],
     { kind: "nothing", alert: "removal-without-order" },
   ],
