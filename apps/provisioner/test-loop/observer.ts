@@ -1,4 +1,4 @@
-/** Looks at the list and the disk as users do: puts data into new directories, and finds it again. */
+/** Looks at the list and the disk as users do: writes data to new directories, and finds it again. */
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { StorageEntry } from "@cscs/storage-model"
@@ -48,7 +48,7 @@ export const observer = (site: Site) => {
 export const dataIn = (path: string): string =>
   existsSync(join(path, "data")) ? readFileSync(join(path, "data"), "utf8") : ""
 
-/** What a step from outside would change of a tree. */
+/** What any change to a tree would alter. */
 export const snapshot = (path: string): unknown =>
   [path, ...readdirSync(path, { recursive: true }).map((name) => join(path, String(name)))].map((one) => {
     const { ino, mode, uid, gid, mtimeMs, ctimeMs } = statSync(one)
@@ -58,16 +58,16 @@ export const snapshot = (path: string): unknown =>
 /** Directories of a system at the depth of entries, the trash, and everything that should not be there. */
 export const onDisk = (site: Site, system: string) => {
   const entries: Array<string> = []
-  const strange: Array<string> = []
+  const unexpected: Array<string> = []
   const walk = (path: string, depth: number) => {
     for (const one of readdirSync(join(site.root, path), { withFileTypes: true })) {
       const name = `${path}/${one.name}`
       if (name === `/${system}/.cscs-trash`) continue
-      if (!one.isDirectory() || one.name.startsWith(".")) strange.push(name)
+      if (!one.isDirectory() || one.name.startsWith(".")) unexpected.push(name)
       else if (depth === 4) entries.push(name)
       else walk(name, depth + 1)
     }
   }
   walk(`/${system}`, 1)
-  return { entries, strange, trash: readdirSync(join(site.root, system, ".cscs-trash")) }
+  return { entries, unexpected, trash: readdirSync(join(site.root, system, ".cscs-trash")) }
 }

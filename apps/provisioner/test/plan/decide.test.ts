@@ -48,7 +48,7 @@ const rows: ReadonlyArray<readonly [row: string, entries: ReadonlyArray<StorageE
     keep("report"),
   ],
   [
-    "updating without an order: nothing, and a person if it persists",
+    "updating without an order: nothing, and an operator if it persists",
     [anEntry({ status: "updating" })],
     { kind: "nothing", alert: "order-ended-early" },
   ],
@@ -60,7 +60,7 @@ const rows: ReadonlyArray<readonly [row: string, entries: ReadonlyArray<StorageE
   ],
   ["error: nothing", [anEntry({ status: "error" }), anEntry({ status: "error", ...executing })], { kind: "nothing" }],
   [
-    "removed: nothing, and a person if the directory still exists",
+    "removed: nothing, and an operator if the directory still exists",
     [none, waiting, executing].map((urls) => anEntry({ status: "removed", ...urls })),
     { kind: "nothing", alert: "removed-but-present" },
   ],

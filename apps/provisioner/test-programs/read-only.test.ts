@@ -1,4 +1,4 @@
-/** The commands that only look, over a real proxy: what they find, their exit codes, and that they leave no trace. */
+/** The commands that only read, with a real proxy: what they find, their exit codes, and that they leave no trace. */
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { expect, test } from "vitest"
