@@ -102,7 +102,7 @@ export const openRegistry = Effect.fnUntraced(function* (path: string, root: str
     await directory.sync().finally(() => directory.close())
     return next
   }
-  const alone = yield* Semaphore.make(1)
+  const mutex = yield* Semaphore.make(1)
   return {
     isEmpty: () => items.size === 0,
     get: (itemId) => items.get(itemId),
@@ -111,7 +111,7 @@ export const openRegistry = Effect.fnUntraced(function* (path: string, root: str
     highestProjectId: () => highest,
     all: () => items.values(),
     put: (itemId, fields) =>
-      alone.withPermit(
+      mutex.withPermit(
         Effect.tryPromise({
           try: async () => {
             const merged = Object.entries({ ...items.get(itemId), itemId, ...fields })

@@ -12,19 +12,19 @@ const inodeOfSubvolume = 256n
  * Subvolumes are made and limited one at a time: with several at once, a limit that had been read back sometimes disappeared
  * (Linux 6.18).
  */
-const oneAtATime = Semaphore.makeUnsafe(1)
+const mutex = Semaphore.makeUnsafe(1)
 
 export const btrfsSystem: QuotaSystem = {
   name: "btrfs",
   capabilities: { enforces: ["spaceHard"], granularity: { bytes: 1n, inodes: 1n }, countsInodes: false },
   make: (parent, name) =>
-    oneAtATime.withPermit(
+    mutex.withPermit(
       Effect.asVoid(outputOf("btrfs", ["subvolume", "create", "--", `${givenDirectory}/${name}`], { given: parent })),
     ),
   tie: ({ directory }) => isSubvolume(directory),
   setQuotas: ({ directory }, { spaceHard }) => {
     const limit = spaceHard === undefined ? "none" : String(spaceHard)
-    return oneAtATime.withPermit(
+    return mutex.withPermit(
       Effect.asVoid(outputOf("btrfs", ["qgroup", "limit", "--", limit, givenDirectory], { given: directory })),
     )
   },

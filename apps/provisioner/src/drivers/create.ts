@@ -56,7 +56,7 @@ const build = Effect.fnUntraced(function* (
 export const parentOf = Effect.fnUntraced(function* (root: OpenRoot, path: string) {
   const components = yield* componentsBelow(root.path, path)
   let parent = root.top
-  for (const name of components.slice(0, -1)) parent = yield* root.alone.withPermit(folderIn(root, parent, name, 0o755))
+  for (const name of components.slice(0, -1)) parent = yield* root.mutex.withPermit(folderIn(root, parent, name, 0o755))
   return [parent, last(components)] as const
 })
 
@@ -74,7 +74,7 @@ const folderIn = Effect.fnUntraced(function* ({ uid }: Root, parent: Directory, 
 export const ensureFolder = Effect.fnUntraced(function* (root: OpenRoot, path: string, mode: number) {
   if ((yield* directoryAt(root, path)) !== null) return "unchanged"
   const [parent, name] = yield* parentOf(root, path)
-  yield* root.alone.withPermit(folderIn(root, parent, name, mode & 0o7777))
+  yield* root.mutex.withPermit(folderIn(root, parent, name, mode & 0o7777))
   return "made"
 })
 

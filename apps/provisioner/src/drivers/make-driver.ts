@@ -36,7 +36,7 @@ export const makeDriver = Effect.fnUntraced(function* (
   const registry = isReader
     ? { ...remembered, put: (itemId: string) => Effect.fail(onlyRead(`remember ${itemId}`)) }
     : remembered
-  const shared: Root = { path, uid, isReader, system, registry, alone: yield* Semaphore.make(1) }
+  const shared: Root = { path, uid, isReader, system, registry, mutex: yield* Semaphore.make(1) }
   /** Reopened unless another step has it open, so that a mount or unmount in between is noticed. */
   const opened: RcRef.RcRef<OpenRoot, DriverError> = yield* RcRef.make({ acquire: openRoot(shared) })
   const openShared = yield* makeOpener(path, opened)

@@ -19,11 +19,11 @@ import type { Root } from "./root.ts"
 const maxForeignIds = 1000
 
 const projectIdOf = (root: Root, itemId: string, directory: Directory): Effect.Effect<number, DriverError> => {
-  const { system, registry, alone } = root
+  const { system, registry, mutex } = root
   const range = system.projectIds
   const known = registry.get(itemId)?.projectId
   if (range === undefined || known !== undefined) return Effect.succeed(known ?? 0)
-  return alone.withPermit(
+  return mutex.withPermit(
     Effect.gen(function* () {
       const step = `project ID of ${itemId}`
       // If the registry was lost, the mark shows that the directory is this item's, and so is its ID.

@@ -28,7 +28,7 @@ export interface Root {
   readonly system: QuotaSystem
   readonly registry: Registry
   /** For what several items share: project IDs, and directories above. */
-  readonly alone: Semaphore.Semaphore
+  readonly mutex: Semaphore.Semaphore
 }
 /** The root and its trash, open. A new root has no trash until a driver opens it for writing. */
 export interface OpenRoot extends Root {
