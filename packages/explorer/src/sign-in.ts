@@ -43,7 +43,8 @@ const endpoint = (address: string | undefined, name: string): URL => {
   if (address === undefined) throw new Error(`the issuer has no ${name}`)
   const url = new URL(address)
   // It comes from outside: a `javascript:` address would run here.
-  if (url.protocol !== "https:" && url.protocol !== "http:") throw new Error(`the issuer's ${name} is no web address`)
+  if (url.protocol !== "https:" && url.protocol !== "http:")
+    throw new Error(`the issuer's ${name} is not a web address`)
   return url
 }
 

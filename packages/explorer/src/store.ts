@@ -307,7 +307,7 @@ export const start = async (): Promise<void> => {
   const wanted = computed(() => place.value.filters.state)
   effect(() => {
     wanted.value
-    // What a poll reads is no reason for the next one.
+    // What a poll reads is not a reason for the next one.
     untracked(poll.now)
   })
 }

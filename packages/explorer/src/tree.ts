@@ -161,7 +161,7 @@ export const treeOf = (entries: ReadonlyArray<StorageEntry>, before?: Tree): Tre
 const noBranches: ReadonlyArray<Branch> = []
 export const noTree: Tree = { systems: [], nodes: new Map(), waiting: [] }
 const nothing: Sum = { entries: 0, waiting: 0, spaceSoft: 0, spaceHard: 0, inodesSoft: 0, inodesHard: 0 }
-/** What a node has that is no entry. */
+/** What a node has that is not an entry. */
 const inner = { entry: undefined, text: "", above: "", waiting: undefined, own: nothing, alone: undefined }
 
 const ownSum = ({ status, quotas }: StorageEntry, waiting: Waiting | undefined): Sum => {

@@ -74,7 +74,7 @@ describe("the list of what waits", () => {
 })
 
 describe("an export", () => {
-  it("is no formula in a spreadsheet, whatever a name contains", () => {
+  it("is not a formula in a spreadsheet, whatever a name contains", () => {
     for (const bad of ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", '=HYPERLINK("x")']) {
       const [, line = ""] = csvOf([entry("/a/b/c", "project", null, { itemId: bad })]).split("\r\n")
       expect(line).toContain(`"'${bad.replaceAll('"', '""')}"`)

@@ -23,7 +23,7 @@ const given = () => {
 }
 const { port, odd } = given()
 
-// Before the folder's own handlers, which end a tool with 130: that a demo is stopped is no failure.
+// Before the folder's own handlers, which end a tool with 130: that a demo is stopped is not a failure.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.once(signal, () => {
     console.log("\nThe demo has ended.")

@@ -162,7 +162,7 @@ const quotasOf = (limits: JsonObject, options: Readonly<Record<string, Json | un
   ]
 }
 
-/** 0 is no override: every file system reads it as unlimited. */
+/** 0 is not an override: every file system reads it as unlimited. */
 const override = (option: Json | undefined): number | undefined => (Number(option) > 0 ? Number(option) : undefined)
 
 const inodesOf = (storage: number, coefficient: number): number =>

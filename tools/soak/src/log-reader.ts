@@ -3,7 +3,7 @@ import { parseLogLine } from "@cscs/harness"
 import type { Sandbox } from "@cscs/sandbox"
 import { type Counts, count } from "./counts.ts"
 
-/** Events that are faults of the proxy. Node's own warnings are no log lines, and so faults too. */
+/** Events that are faults of the proxy. Node's own warnings are not log lines, and so faults too. */
 const faultEvents = ["refresh-crashed", "internal-error", "crashed"]
 
 export const logReader = (sandbox: Sandbox) => {

@@ -3,7 +3,7 @@
 /** Megabytes for any run: a world of some hundred resources needs far less, and a container has more. */
 const mostResident = 400
 /**
- * Growth in the second half, in MB, that is no leak: uncollected garbage, and old lists that are held for walkers for
+ * Growth in the second half, in MB, that is not a leak: uncollected garbage, and old lists that are held for walkers for
  * five minutes. A kilobyte leaked for each response is more, in five minutes.
  */
 const mostGrowth = 20

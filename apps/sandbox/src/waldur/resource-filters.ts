@@ -42,7 +42,7 @@ export function resourceFilter(query: URLSearchParams, dialect: Dialect): Test |
   const tests: Test[] = []
   for (const name of new Set(query.keys())) {
     if (dialect === "7.0.7" && FILTERS_OF_8.includes(name)) continue
-    // An empty value is no filter, and the last of a repeated one counts, unless a filter accepts several.
+    // An empty value is not a filter, and the last of a repeated one counts, unless a filter accepts several.
     const values = query.getAll(name).filter((value) => value !== "")
     const last = query.getAll(name).at(-1) ?? ""
     if (values.length === 0) continue

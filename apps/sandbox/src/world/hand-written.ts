@@ -21,7 +21,7 @@ export interface HandWritten {
   cases: readonly CaseSpec[]
   /** Microseconds from each creation to the next. */
   step: number
-  /** GIDs of names that are no project's. */
+  /** GIDs of names that are not a project's. */
   gids?: ReadonlyArray<readonly [name: string, gid: number]>
 }
 

@@ -158,7 +158,7 @@ export const ORDERS = [
   changedOrder("order-url-null", "an order in progress whose url is null", "trigger", (order) => {
     order.url = null
   }),
-  changedOrder("order-url-junk", "an order in progress whose url is no address", "daq-upgrade", (order) => {
+  changedOrder("order-url-junk", "an order in progress whose url is not an address", "daq-upgrade", (order) => {
     order.url = "not an address"
   }),
   changedOrder("order-state-unknown", "an order in an unknown state", "magnets", (order) => {

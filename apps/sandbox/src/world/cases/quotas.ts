@@ -77,7 +77,7 @@ export const QUOTAS = [
     soft_quota_space: "30",
     hard_quota_space: "35.5",
   }),
-  overrides("quota-space-junk", "a space override that is no number", "gaia-l", { hard_quota_space: "plenty" }),
+  overrides("quota-space-junk", "a space override that is not a number", "gaia-l", { hard_quota_space: "plenty" }),
   overrides("quota-inodes-junk", "inode overrides true and inf", "gaia-m", {
     soft_quota_inodes: true,
     hard_quota_inodes: "inf",

@@ -60,7 +60,7 @@ export const TARGETS = [
     ...PROJECT_ITEM,
     unixGid: "45001",
   }),
-  projectItem("project-item-bad-id", "a project_item whose itemId is no UUID", "lasers", {
+  projectItem("project-item-bad-id", "a project_item whose itemId is not a UUID", "lasers", {
     ...PROJECT_ITEM,
     itemId: "42",
   }),

@@ -94,7 +94,7 @@ export const TREE = [
 
   spec(
     "foreign-offering",
-    "belongs to an offering that is no storage; no filter by the three slugs shows it",
+    "belongs to an offering that is not storage; no filter by the three slugs shows it",
     "unibas",
     "qm-mm",
     "Enzyme design",
