@@ -1,4 +1,4 @@
 import { testing } from "../../vitest.base.ts"
 
-/** The drivers that start programs for each step, against stand-ins for them. */
+/** The drivers that start programs for each step, against mocks of them. */
 export default testing({ include: ["test-drivers/**/*.test.ts"] })

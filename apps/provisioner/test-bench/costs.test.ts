@@ -1,4 +1,4 @@
-/** Measures, and prints what docs/provisioning.md has. On a machine that does nothing else. */
+/** Measures and prints the figures of docs/provisioning.md. For a machine that does nothing else. */
 import { statSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout as pause } from "node:timers/promises"
@@ -18,10 +18,10 @@ const targets = { check: 5000, order: (pollEvery + 1) * 1000 }
 
 const print = (text: string) => void process.stdout.write(`${text}\n`)
 const seconds = (milliseconds: number) => `${(milliseconds / 1000).toFixed(2)} s`
-const judged = (milliseconds: number, target: number) =>
+const comparedWith = (milliseconds: number, target: number) =>
   `target ${seconds(target)}: ${milliseconds < target ? "met" : "MISSED"}`
 
-test(`${directories} directories of the driver \`directory\` are made, checked, and left alone`, async () => {
+test(`${directories} directories of the driver \`directory\` are made, checked, and then left unchanged`, async () => {
   const site = aFolder()
   const entries = Array.from({ length: directories }, (_, number) =>
     anEntry({ itemId: itemId(number), path: `/capstor/store/cscs/ethz/${number}` }),
@@ -37,7 +37,7 @@ test(`${directories} directories of the driver \`directory\` are made, checked, 
       const { user, system } = process.cpuUsage(before)
       const elapsed = performance.now() - start
       const name = names[number++] ?? ""
-      const verdict = name.startsWith("checked") ? `; ${judged(elapsed, targets.check)}` : ""
+      const verdict = name.startsWith("checked") ? `; ${comparedWith(elapsed, targets.check)}` : ""
       const processor = seconds((user + system) / 1000)
       print(`${directories} directories ${name}: elapsed ${seconds(elapsed)}, processor ${processor}${verdict}`)
       start = performance.now()
@@ -78,8 +78,10 @@ test("an approved order is carried out on the disk", async () => {
   await Promise.all(ordered)
   for (const [how, times] of Object.entries(took)) {
     const sorted = times.toSorted((one, other) => one - other)
-    const most = sorted.at(-1) ?? 0
+    const longest = sorted.at(-1) ?? 0
     const median = seconds(sorted[sorted.length >> 1] ?? 0)
-    print(`poll_every ${pollEvery} s, ${how}: median ${median}, most ${seconds(most)}; ${judged(most, targets.order)}`)
+    print(
+      `poll_every ${pollEvery} s, ${how}: median ${median}, at most ${seconds(longest)}; ${comparedWith(longest, targets.order)}`,
+    )
   }
 })

@@ -32,7 +32,7 @@ const unmount = (folder: string) => {
   rmSync(folder, { recursive: true })
 }
 
-/** What runs that were killed have left. The name has the process. */
+/** What killed runs left. The name contains the process ID. */
 const cleanUp = () => {
   for (const mount of readFileSync("/proc/mounts", "utf8")
     .split("\n")
@@ -119,7 +119,7 @@ describe("btrfs", () => {
     expect(fill(`${item.path}/more`, 1)).toBe("EDQUOT")
   })
 
-  test("a directory's own mark identifies its item after the registry was lost", async () => {
+  test("a directory's mark identifies its item after the registry was lost", async () => {
     const { act, root, registry } = onBtrfs()
     const item = { itemId, path: `${root}/a` }
     await act((driver) => driver.ensureDirectory({ ...item, gid: 31_001, mode: 0o2770, quotas: null }))
@@ -158,7 +158,7 @@ describe("btrfs", () => {
     expect(statSync(`${adopted.path}/data`).size).toBeGreaterThan(8 * mebibyte)
   })
 
-  test("a mark of another item keeps a directory from being removed, whatever the registry has", async () => {
+  test("a directory with the mark of another item is not removed, whatever the registry contains", async () => {
     const { act, root } = onBtrfs()
     const item = { itemId, path: `${root}/a` }
     await act((driver) => driver.ensureDirectory({ ...item, gid: 31_001, mode: 0o2770, quotas: null }))

@@ -1,4 +1,4 @@
-/** `lustre`, `ext4` and `xfs` with stand-ins for their programs. */
+/** `lustre`, `ext4` and `xfs` with mocks of their programs. */
 import { chownSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { delimiter } from "node:path"
@@ -75,7 +75,7 @@ for (const type of ["lustre", "ext4", "xfs"] as const) {
       expect(line).toContain(type === "lustre" ? "-b 0 -B 976562500 -i 0 -I 1024" : "-P 5000 0 976562500 0 1024")
     })
 
-    test("each directory has a project ID of its own, which is no GID and is never assigned twice", async () => {
+    test("each directory has a project ID of its own, which is not a GID and is never assigned twice", async () => {
       const { act, listed, idOf } = start()
       for (const name of ["a", "b"]) await act((driver) => driver.ensureDirectory(listed(name)))
       await act((driver) => driver.trash(listed("b"), "order"))
@@ -148,9 +148,9 @@ for (const type of ["lustre", "ext4", "xfs"] as const) {
       ["that reports success and sets nothing", { what: "silent" }, "Conflict"],
       ["that is interrupted", { what: "eintr" }, "UnknownOutcome"],
       ["that is killed", { what: "die" }, "UnknownOutcome"],
-      ["that fails after it has worked", { what: "late" }, "UnknownOutcome"],
-      ["without an end to its output", { what: "flood", text: "output" }, "UnknownOutcome"],
-    ])("a quota command %s is no success, and the next cycle ends it", async (_, fault, tag) => {
+      ["that fails after it took effect", { what: "late" }, "UnknownOutcome"],
+      ["with endless output", { what: "flood", text: "output" }, "UnknownOutcome"],
+    ])("a quota command %s is not taken for success, and the next cycle completes the step", async (_, fault, tag) => {
       const { act, failure, listed, programs } = start()
       programs.fault(set, fault)
       expect((await failure((driver) => driver.ensureDirectory(listed("a"))))._tag).toBe(tag)
@@ -164,7 +164,7 @@ for (const type of ["lustre", "ext4", "xfs"] as const) {
       await act((driver) => driver.ensureDirectory(listed("a")))
       const header = "Filesystem kbytes quota limit grace files quota limit grace"
       for (const text of ["", header, `${header} /mount [4] 0 [100] - 1 0 0 -`, "/mount 4 0 976562500 - 1 0 1024 -"]) {
-        // `check` asks ext4 and XFS for ID 0 before.
+        // `check` reads ID 0 of ext4 and XFS first.
         programs.fault(type === "lustre" ? "lfs quota *" : "quota * 5000", {
           what: "output",
           text: text.replace(header, `${header}`),

@@ -17,14 +17,14 @@ import { aSite, type Site, systems } from "./processes.ts"
 const orders = Number(process.env.LOOP_ORDERS ?? 30)
 const kills = Number(process.env.LOOP_KILLS ?? 8)
 const seed = Number(process.env.LOOP_SEED ?? Date.now() % 1_000_000)
-/** The proxy is killed in one of so many of the provisioner's lives. */
+/** The proxy is killed once per this many runs of the provisioner. */
 const proxyKilledEvery = 10
 /** Milliseconds between two looks of the customers. */
 const lookEvery = 50
-/** Milliseconds after its start from which a process is killed at the next occasion, at most. */
-const longestLife = 4000
-/** Milliseconds that an occasion is waited for. */
-const longestWait = 1000
+/** Milliseconds after its start from which a process is killed on the next occasion, at most. */
+const maxLife = 4000
+/** Milliseconds to wait for an occasion. */
+const maxWait = 1000
 /** Milliseconds without any progress after which the loop has stalled, also on a busy machine. */
 const stallAfter = 120_000
 
@@ -35,7 +35,7 @@ const print = (text: string) => void process.stdout.write(`${Math.round(performa
 
 const orderPath = /\/marketplace-orders\/(\w+)\/(\w+)\/$/
 
-/** Waldur and its network, as they fail: before the report has an effect, or after it. */
+/** Failures of Waldur and its network: before the report has an effect, or after it. */
 const faults: ReadonlyArray<Fault> = [
   { method: "POST", status: 503 },
   { method: "POST", status: 500, body: "html" },
@@ -67,11 +67,11 @@ const interruptedIn = ({ journal }: Site, from: number): ReadonlyArray<string> =
   return [...intents.values()].filter((intent) => intent !== undefined)
 }
 
-/** Runs the provisioner up to a moment that the seed chooses, and kills it. Returns the acts in whose middle it was. */
+/** Runs the provisioner up to a moment that the seed chooses, and kills it. Returns the acts that it interrupted. */
 const killedRun = async (site: Site, chance: Random, killsProxy: boolean, meanwhile: () => Promise<void>) => {
   const { sandbox } = site
   const child = site.provisioner("run")
-  const life = chance.below(longestLife)
+  const life = chance.below(maxLife)
   const occasion = chance.pick(["none", "report", "journal"])
   let isOver = false
   let isArmed = false
@@ -96,7 +96,7 @@ const killedRun = async (site: Site, chance: Random, killsProxy: boolean, meanwh
   })
   const start = performance.now()
   const restart = killsProxy ? pause(chance.below(life)).then(site.restartProxy) : undefined
-  for (const end = start + life + longestWait; !isOver && performance.now() < end; ) {
+  for (const end = start + life + maxWait; !isOver && performance.now() < end; ) {
     await meanwhile()
     await pause(lookEvery)
     isArmed = performance.now() > start + life
@@ -114,14 +114,14 @@ test("after many orders of all kinds, and kills at any moment while Waldur fails
   timeout,
 }, async () => {
   print(`LOOP_SEED=${seed} LOOP_ORDERS=${orders} LOOP_KILLS=${kills}`)
-  // Not the numbers of the world, which would give the same UUIDs.
+  // Not the seed of the world, which would give the same UUIDs.
   const chance = random(~seed)
   const site = await aSite(seed)
   const { sandbox } = site
   const before = snapshot(site.outside)
   const watcher = observer(site)
   const shop = customers(site, chance, ({ uuid }) => watcher.inodes.has(dashed(uuid)))
-  const strangers = new Map<string, unknown>()
+  const foreignBefore = new Map<string, unknown>()
   let left = orders
   const live = async (upTo: number) => {
     watcher.look(await listed(site, "cached").catch(() => []))
@@ -129,7 +129,7 @@ test("after many orders of all kinds, and kills at any moment while Waldur fails
       if (shop.order()) left -= 1
     }
     for (const path of shop.foreign) {
-      if (!strangers.has(path)) strangers.set(path, snapshot(join(site.root, path)))
+      if (!foreignBefore.has(path)) foreignBefore.set(path, snapshot(join(site.root, path)))
     }
     shop.goOn()
   }
@@ -151,15 +151,15 @@ test("after many orders of all kinds, and kills at any moment while Waldur fails
     if (child.child.exitCode !== null || performance.now() - since > stallAfter)
       throw new Error(`Orders have stalled. Not placed yet: ${now}\n${await site.situation()}`)
   }
-  print("every order has its end")
-  // What was renamed at the end is moved without any order.
+  print("every order has ended")
+  // Directories of projects that were renamed last are moved without an order.
   const isThere = ({ itemId, mountPoint }: StorageEntry) => dataIn(join(site.root, mountPoint.default)) === itemId
   await reached(site, "every directory is in its place", async () => {
     const entries = await listed(site, "no-cache")
     watcher.look(entries)
     return entries.filter(({ status }) => status === "active").every(isThere)
   })
-  // What changed at last, or was renamed, is seen by the next cycle.
+  // The next cycle sees what changed or was renamed last.
   let plan = ""
   await reached(site, "nothing is left to do", async () => {
     const looking = site.provisioner("plan")
@@ -169,7 +169,7 @@ test("after many orders of all kinds, and kills at any moment while Waldur fails
   })
   expect(await child.stop()).toBe(0)
 
-  // Nothing needs a person but what is in the way.
+  // Only foreign directories at mount points need an operator.
   const alarms = plan.match(/^! [^:]+/gm) ?? []
   expect(alarms.map((line) => line.slice(2)).sort()).toEqual(shop.foreign.toSorted())
 
@@ -189,7 +189,7 @@ test("after many orders of all kinds, and kills at any moment while Waldur fails
     if (entry.quotas !== null) expect(hardOf(entry)).toBe(options?.hard_quota_space ?? limits.storage)
   }
 
-  // The list and the disk agree. What was erred may have come to a directory or not.
+  // The list and the disk agree. An erred order may or may not have made a directory.
   const erred = new Set(entries.filter(({ status }) => status === "error").map(({ mountPoint }) => mountPoint.default))
   for (const { itemId, mountPoint, permission, target } of active) {
     const status = statSync(join(site.root, mountPoint.default))
@@ -216,20 +216,20 @@ test("after many orders of all kinds, and kills at any moment while Waldur fails
     expect([dataIn(path), statSync(path).ino]).toEqual([itemId, watcher.inodes.get(itemId)])
   }
   const found = systems.map((system) => onDisk(site, system))
-  // A creation that was killed, and then erred by a colleague, leaves its beginning: hidden, and empty.
+  // A creation that was killed, and then erred by an operator, leaves a hidden, empty directory.
   const begun = (path: string) =>
     readdirSync(join(site.root, path)).length === 0 &&
     entries.some(({ itemId, status }) => status === "error" && path.endsWith(`/.new-${itemId}`))
-  expect(found.flatMap(({ strange }) => strange).filter((path) => !begun(path))).toEqual([])
+  expect(found.flatMap(({ unexpected }) => unexpected).filter((path) => !begun(path))).toEqual([])
   const places = new Set(active.map(({ mountPoint }) => mountPoint.default))
   const unexpected = found
     .flatMap(({ entries }) => entries)
     .filter((path) => !places.has(path) && !erred.has(path) && !shop.foreign.includes(path))
   expect(unexpected).toEqual([])
 
-  // Nothing of others was touched, and nothing reported twice: Waldur refuses what has ended.
+  // No foreign data was touched, and nothing was reported twice: Waldur refuses reports on orders that have ended.
   expect(snapshot(site.outside)).toEqual(before)
-  for (const [path, was] of strangers) expect(snapshot(join(site.root, path))).toEqual(was)
+  for (const [path, was] of foreignBefore) expect(snapshot(join(site.root, path))).toEqual(was)
   const refused = sandbox.calls.of("waldur").flatMap(({ method, path, status }) => {
     const [, uuid = "", action] = orderPath.exec(path) ?? []
     return method === "POST" && status === 409 && shop.placed.get(uuid)?.end.order !== "erred"

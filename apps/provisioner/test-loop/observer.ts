@@ -1,4 +1,4 @@
-/** Looks at the list and the disk as users do: puts data into new directories, and finds it again. */
+/** Looks at the list and the disk as users do: writes data to new directories, and finds it again. */
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { StorageEntry } from "@cscs/storage-model"
@@ -8,7 +8,7 @@ export const dashed = (uuid: unknown): string =>
   String(uuid).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5")
 
 /** Milliseconds in which the proxy returns a list, on a busy machine and while Waldur fails. */
-const longestRead = 60_000
+const readTimeout = 60_000
 
 /** The entries of projects and users; with `no-cache` read from Waldur just now. */
 export const listed = async (
@@ -16,7 +16,7 @@ export const listed = async (
   cached: "no-cache" | "cached",
 ): Promise<ReadonlyArray<StorageEntry>> => {
   const headers = { Accept: "application/x-ndjson", ...(cached === "cached" ? {} : { "Cache-Control": cached }) }
-  const signal = AbortSignal.timeout(longestRead)
+  const signal = AbortSignal.timeout(readTimeout)
   const response = await fetch(`${proxyUrl}/api/storage-resources/`, { headers, signal })
   if (!response.ok) throw new Error(`The list is ${response.status}`)
   const lines = (await response.text()).trim().split("\n")
@@ -48,7 +48,7 @@ export const observer = (site: Site) => {
 export const dataIn = (path: string): string =>
   existsSync(join(path, "data")) ? readFileSync(join(path, "data"), "utf8") : ""
 
-/** What a step from outside would change of a tree. */
+/** What any change to a tree would alter. */
 export const snapshot = (path: string): unknown =>
   [path, ...readdirSync(path, { recursive: true }).map((name) => join(path, String(name)))].map((one) => {
     const { ino, mode, uid, gid, mtimeMs, ctimeMs } = statSync(one)
@@ -58,16 +58,16 @@ export const snapshot = (path: string): unknown =>
 /** Directories of a system at the depth of entries, the trash, and everything that should not be there. */
 export const onDisk = (site: Site, system: string) => {
   const entries: Array<string> = []
-  const strange: Array<string> = []
+  const unexpected: Array<string> = []
   const walk = (path: string, depth: number) => {
     for (const one of readdirSync(join(site.root, path), { withFileTypes: true })) {
       const name = `${path}/${one.name}`
       if (name === `/${system}/.cscs-trash`) continue
-      if (!one.isDirectory() || one.name.startsWith(".")) strange.push(name)
+      if (!one.isDirectory() || one.name.startsWith(".")) unexpected.push(name)
       else if (depth === 4) entries.push(name)
       else walk(name, depth + 1)
     }
   }
   walk(`/${system}`, 1)
-  return { entries, strange, trash: readdirSync(join(site.root, system, ".cscs-trash")) }
+  return { entries, unexpected, trash: readdirSync(join(site.root, system, ".cscs-trash")) }
 }

@@ -20,7 +20,7 @@ export interface Placed {
 }
 
 /** Orders at the same time, so that later ones find directories to act on. */
-const mostUnderWay = 12
+const maxInFlight = 12
 
 const done = { order: "done", resource: "OK" }
 
@@ -115,7 +115,7 @@ export const customers = (site: Site, chance: Random, isOnDisk: (row: WaldurReco
       later(() => consumerApproves(one))
     }),
     erred: () => {
-      // A colleague errs an order while the provisioner is at it.
+      // An operator sets an order to erred while the provisioner works on it.
       const found = [...placed.values()].find(
         ({ order, row, end }) =>
           end === done && order.state === "executing" && ["Creating", "Updating"].includes(String(row.state)),
@@ -146,23 +146,23 @@ export const customers = (site: Site, chance: Random, isOnDisk: (row: WaldurReco
     placed,
     foreign,
     counts,
-    /** One order or change of a random kind, if one can be made now: not too many are under way at once. */
+    /** One order or change of a random kind, if one can be made now: only so many are in flight at once. */
     order: (): boolean => {
-      const underWay = [...placed.values()].filter(({ order, end }) => order.state !== end.order).length
-      if (underWay >= mostUnderWay) return false
+      const inFlight = [...placed.values()].filter(({ order, end }) => order.state !== end.order).length
+      if (inFlight >= maxInFlight) return false
       const name = chance.pick(names)
       if (kinds[name]?.() !== true) return false
       counts.set(name, (counts.get(name) ?? 0) + 1)
       return true
     },
-    /** What an earlier order waits for. */
+    /** Performs the next step that an earlier order waits for. */
     goOn: (): void => {
       if (chance.below(2) === 0) waiting.shift()?.()
     },
     finish: (): void => {
       for (const act of waiting.splice(0)) act()
     },
-    /** Orders, and resources, that are not as they must end. */
+    /** Orders and resources that are not yet in their final state. */
     unsettled: (): ReadonlyArray<string> => {
       const last = new Map([...placed.values()].map((one) => [one.row, one]))
       return [...placed.values()].flatMap(({ order, row, end }) => {

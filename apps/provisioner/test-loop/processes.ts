@@ -1,4 +1,4 @@
-/** The proxy and the provisioner as processes, the sandbox's Waldur, and a folder for all that they keep. */
+/** The proxy and the provisioner as processes, the sandbox's Waldur, and a folder for their files. */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -14,7 +14,7 @@ import { buildWorld, type Sandbox, startSandbox } from "@cscs/sandbox"
 import { onTestFinished } from "vitest"
 
 export const systems = ["capstor", "vast", "iopsstor"]
-/** After this, a call that hangs has failed. */
+/** The timeout of a call that hangs. */
 const hangs = "2s"
 /** New resources with a greater GID are rejected. */
 export const maxGid = 70_000
@@ -35,19 +35,19 @@ export interface Site {
   readonly sandbox: Sandbox
   /** Mount points are below it. */
   readonly root: string
-  /** Nothing in it is any program's concern. */
+  /** A folder that no program may touch. */
   readonly outside: string
   readonly proxyUrl: string
-  /** The provisioner's. */
+  /** The path of the provisioner's journal. */
   readonly journal: string
   /** Kills the proxy, and starts it again. */
   readonly restartProxy: () => Promise<void>
   readonly provisioner: (command: string) => SpawnedProxy
-  /** What each process logged last, and what waits: of a loop that does not go on. */
+  /** What each process logged last, and what is pending, for a loop that has stalled. */
   readonly situation: () => Promise<string>
 }
 
-/** Lines of each log and of the journal that a failure shows. */
+/** Lines of each log and of the journal that an error contains. */
 const shown = 25
 const lastLines = (text: string) => text.trim().split("\n").slice(-shown).join("\n")
 
@@ -114,7 +114,7 @@ export const aSite = async (
         (response) => response.text(),
         String,
       )
-      const unanswered = sandbox.calls.of("waldur").filter(({ status }) => status === 0)
+      const pending = sandbox.calls.of("waldur").filter(({ status }) => status === 0)
       return [
         `provisioner, ${provisioner?.child.exitCode ?? provisioner?.child.signalCode ?? "running"}:`,
         lastLines(provisioner?.stderr() ?? ""),
@@ -123,7 +123,7 @@ export const aSite = async (
         `proxy, ${ready}:`,
         lastLines(proxy.stderr()),
         `Waldur, ${sandbox.calls.inFlight("waldur")} calls in flight, the last without a response:`,
-        ...unanswered.slice(-5).map(({ method, path, startedAt }) => `${startedAt} ${method} ${path}`),
+        ...pending.slice(-5).map(({ method, path, startedAt }) => `${startedAt} ${method} ${path}`),
       ].join("\n")
     },
   }

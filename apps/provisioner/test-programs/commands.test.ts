@@ -5,7 +5,7 @@ import { changeResource } from "@cscs/sandbox"
 import { expect, test } from "vitest"
 import { aProgram } from "./a-program.ts"
 
-test("a saved plan is refused after the list has changed, after the disk has changed, and if it is no plan", async () => {
+test("a saved plan is refused after the list has changed, after the disk has changed, and if it is not a plan", async () => {
   const { sandbox, folder, start, exitOf, hasDirectories, reports } = await aProgram()
   const file = join(folder, "saved.plan")
   const refused = async (why: string) => {
@@ -17,7 +17,7 @@ test("a saved plan is refused after the list has changed, after the disk has cha
     expect([hasDirectories(), reports()]).toEqual([false, []])
   }
   writeFileSync(file, "{}")
-  await refused("it is no plan")
+  await refused("it is not a plan")
 
   expect(await exitOf("plan", "--out", file)).toBe(2)
   const row = sandbox.world.resources.find(({ slug }) => slug === "capstor-phylo-flu") ?? {}
@@ -25,7 +25,7 @@ test("a saved plan is refused after the list has changed, after the disk has cha
   await refused("the list has changed since")
 
   expect(await exitOf("plan", "--out", file)).toBe(2)
-  // Something of another's, where a directory was to be made.
+  // A directory of another program, where one was to be made.
   const { items } = JSON.parse(readFileSync(file, "utf8"))
   const { path } = items.find((item: { system: string; sign: string }) => item.system === "vast" && item.sign === "+")
   mkdirSync(join(folder, "root", path), { recursive: true })
@@ -45,7 +45,7 @@ test("a saved plan is carried out while list and disk are as they were, and only
   expect(await exitOf("apply", file)).toBe(1)
 })
 
-test("`run` completes orders, serves metrics and health, locks its roots, and exits with 0 at a signal", async () => {
+test("`run` completes orders, serves metrics and health, locks its roots, and exits with 0 on a signal", async () => {
   const { sandbox, start } = await aProgram()
   const running = start("run", "--port", "0")
   const url = await until("it listens", () => /"url":"([^"]+)"/.exec(running.stderr())?.[1])
@@ -60,7 +60,7 @@ test("`run` completes orders, serves metrics and health, locks its roots, and ex
   const second = start("apply")
   expect([await second.ended, second.stderr()]).toEqual([1, expect.stringContaining("Another storage-provisioner")])
   expect(await running.stop()).toBe(0)
-  // Of the log, each line is JSON, and none has the token.
+  // Each line of the log is JSON, and none contains the token.
   const lines = running.stderr().trim().split("\n")
   for (const line of lines) expect(JSON.parse(line)).toHaveProperty("event")
   expect(running.stderr()).not.toContain(sandbox.waldur.actingToken)

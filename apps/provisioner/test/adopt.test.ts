@@ -21,7 +21,7 @@ import type { Scope } from "../src/loop/cycle.ts"
 import { anEntry, executing, itemId } from "./an-entry.ts"
 import { aSite, type Site } from "./loop/a-site.ts"
 
-/** What this process may give a directory to: root to anyone. */
+/** A group to which this process may give a directory: any group for root. */
 const gid = (process.geteuid?.() === 0 ? 31_001 : process.getegid?.()) ?? 0
 const project = { itemId: itemId(99), key: "p", name: "P", status: "active", unixGid: gid, active: true } as const
 const entryOf = (number: number, more: Partial<StorageEntry> = {}) =>
@@ -118,7 +118,7 @@ test("a directory of another group, of another item, below a link, or claimed by
   expect(await adopt(site, [two])).toEqual([[two.itemId, "changed"]])
   // Its own directory is elsewhere: another at its mount point does not become a second one.
   expect(await adopt(site, [{ ...two, mountPoint: three.mountPoint }])).toEqual([[two.itemId, "Conflict"]])
-  // That of another item is no candidate.
+  // The directory of another item is not a candidate.
   expect(await adopt(site, [{ ...four, mountPoint: two.mountPoint }])).toEqual([])
   symlinkSync(site.prefix + three.mountPoint.default, site.prefix + four.mountPoint.default)
   expect(await adopt(site, [four])).toEqual([])

@@ -35,9 +35,9 @@ const after = (
     item,
     result,
     before = {},
-    isJudged = true,
+    wasExamined = true,
     now = noon,
-  }: { item?: PlanItem; result?: ItemResult; before?: Statuses; isJudged?: boolean; now?: string } = {},
+  }: { item?: PlanItem; result?: ItemResult; before?: Statuses; wasExamined?: boolean; now?: string } = {},
 ): Statuses =>
   conditionsAfter(
     before,
@@ -45,7 +45,7 @@ const after = (
     {
       planned: item === undefined ? [] : [item],
       results: result === undefined ? [] : [result],
-      isJudged: () => isJudged,
+      wasExamined: () => wasExamined,
     },
     now,
   )
@@ -121,6 +121,6 @@ test("a condition keeps its time while its status stays, and gets a new one when
 test("an entry that the cycle did not look at keeps its conditions, and one that is no longer listed has none", () => {
   const gone = anEntry({ itemId: itemId(2), path: "/capstor/store/cscs/ethz/gone" })
   const before = { ...after(one), ...after(gone) }
-  const statuses = after(one, { before, isJudged: false, now: "2026-11-26T13:00:00.000Z" })
+  const statuses = after(one, { before, wasExamined: false, now: "2026-11-26T13:00:00.000Z" })
   expect(statuses).toEqual({ [keyOf(one)]: before[keyOf(one)] })
 })

@@ -1,4 +1,4 @@
-/** What `drift` and a root that is open to be read find, over the `directory` driver. */
+/** What `drift` and a root that is open read-only find, over the `directory` driver. */
 import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { EntryList } from "@cscs/storage-client"
@@ -98,7 +98,7 @@ test("drift reports no difference for an order in progress, and one for a direct
   ])
 })
 
-test("drift names entries that are not understood, and treats their directories as listed if their paths are known", async () => {
+test("drift reports entries that are not understood, and treats their directories as listed if their paths are known", async () => {
   const site = aSite()
   await site.session()([[one, two]])
   const unclear = { index: 1, itemId: two.itemId, reason: "its status is new" }
@@ -151,7 +151,7 @@ test("a root that is opened read-only refuses every step that would change somet
     (driver) => driver.trash({ itemId: one.itemId, path: site.prefix + one.mountPoint.default }, itemId(8)),
     (driver) => driver.restore(item),
   ]
-  // By its type, a reader has none of them.
+  // The type of a reader has none of them.
   for (const step of steps) {
     const failure = await reading(site, (reader) => Effect.flip(step(reader as Driver)))
     expect(failure).toMatchObject({ _tag: "Refused" })
@@ -159,7 +159,7 @@ test("a root that is opened read-only refuses every step that would change somet
   expect(await drifts(site, [one])).toEqual([])
 })
 
-test("a root that looks unmounted is refused also if it is opened read-only", async () => {
+test("a root that looks unmounted is refused even if it is opened read-only", async () => {
   const site = aSite()
   await site.session()([[one]])
   renameSync(`${site.prefix}/capstor/.cscs-trash`, `${site.prefix}/capstor/.aside`)

@@ -19,11 +19,11 @@ const chartSchema = new URL("../../../deploy/helm/storage-provisioner/values.sch
 /** The chart has other values for them. */
 const notInConfig = { not: {}, description: "A secret, whose name is under `secrets`; or a path of the chart's own." }
 
-/** No login in a URL: the ConfigMap and Helm's record of a release would have it. */
+/** No login in a URL: the ConfigMap and Helm's release record would contain it. */
 const withoutLogin = (schema: Readonly<Record<string, unknown>>) =>
   schema.format === "uri" ? { ...schema, not: { pattern: "@" } } : schema
 
-/** A driver's settings, in which no secret has a place. */
+/** A driver's settings, none of which is a secret. */
 const systemSchema = {
   type: "object",
   additionalProperties: false,

@@ -10,7 +10,7 @@ class CannotPrint extends Data.TaggedError("CannotPrint")<{ readonly detail: str
   }
 }
 
-/** Writes texts to standard output as fast as they are read. A reader that stops early, such as `head`, is no error. */
+/** Writes texts to standard output as fast as they are read. A reader that stops early, such as `head`, is not an error. */
 export const print = (texts: Iterable<string>): Effect.Effect<void, CannotPrint> =>
   Effect.tryPromise({
     try: () => pipeline(Readable.from(texts), process.stdout, { end: false }),

@@ -17,7 +17,7 @@ export interface RedisServer {
   readonly thaw: () => void
   /** Sends one command by its command line and returns the output. */
   readonly say: (...command: ReadonlyArray<string>) => Promise<string>
-  /** Runs some Lua for each matching key, under the names `key` and `value` (false if it is no string). */
+  /** Runs some Lua for each matching key, under the names `key` and `value` (false if it is not a string). */
   readonly each: (pattern: string, script: string) => Promise<void>
   readonly keys: (pattern?: string) => Promise<ReadonlyArray<string>>
 }

@@ -87,7 +87,7 @@ describe("the command line", () => {
   test.each([
     ["an unknown flag", ["serve", "--prot", "1"]],
     ["an unknown command", ["sreve"]],
-    ["a port that is no number", ["serve", "--port", "http"]],
+    ["a port that is not a number", ["serve", "--port", "http"]],
     ["the port 99999", ["serve", "--port", "99999"]],
     ["the port 65536", ["serve", "--port=65536"]],
     ["a negative port", ["serve", "--port", "-1"]],
@@ -119,7 +119,7 @@ describe("the command line", () => {
 
   test("an address that cannot be listened at exits with 1 and a one-sentence error", async () => {
     const environment = environmentOf(await aSandbox())
-    // TEST-NET-1 is on no host (RFC 5737), and .invalid is no name (RFC 6761).
+    // TEST-NET-1 is on no host (RFC 5737), and .invalid is not a name (RFC 6761).
     const hosts = { "192.0.2.1": "this host does not have the address", "no.invalid": "the name has no address" }
     for (const [host, reason] of Object.entries(hosts)) {
       const { code, stderr } = await finished(["serve", "--host", host, "--port", "0"], { environment })

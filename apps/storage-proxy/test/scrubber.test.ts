@@ -21,7 +21,7 @@ describe("exported text", () => {
     expect(scrubberOf([])(text)).not.toMatch(secret)
   })
 
-  test("keeps what is no secret", () => {
+  test("keeps what is not a secret", () => {
     const texts = [
       "Refresh failed",
       "Waldur refused the API token (it is wrong, or it has expired): HEAD http://127.0.0.1:1/api/x/ responded with 401",

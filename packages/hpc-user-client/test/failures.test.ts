@@ -269,7 +269,9 @@ describe("the proxy", () => {
       const credentials = Buffer.from("someone:hunter2").toString("base64")
       const proxy = fake.origin.replace("http://", "http://someone:hunter2@")
       const pinged = ping.pipe(clientOf(fake, { tokenUrl: "http://auth.example.org/token", proxy }))
-      fake.nextToken.push(json({ error: `no ${credentials}`, error_description: "someone:hunter2 is no login" }, 400))
+      fake.nextToken.push(
+        json({ error: `no ${credentials}`, error_description: "someone:hunter2 is not a login" }, 400),
+      )
       const refused = yield* Effect.flip(pinged)
       const unavailablePage = (response: ServerResponse) =>
         response.writeHead(503, `no ${credentials} of someone`).end()

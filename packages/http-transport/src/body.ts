@@ -68,7 +68,7 @@ export const readJson = async (
   try {
     return { body: parse(text), bytes }
   } catch {
-    throw new NotJson(`${found} that are no JSON`)
+    throw new NotJson(`${found} that are not JSON`)
   }
 }
 

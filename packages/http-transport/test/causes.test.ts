@@ -18,7 +18,7 @@ it.each([
     thrown: new TypeError("fetch failed", { cause: new AggregateError([new Error("::1"), new Error("127.0.0.1")]) }),
     text: "Error: ::1; Error: 127.0.0.1",
   },
-  { why: "a thrown value that is no error, as text", thrown: "a", text: "a" },
+  { why: "a thrown value that is not an error, as text", thrown: "a", text: "a" },
 ])("the detail of a failure is the message of $why", ({ thrown, text }) => {
   assert.strictEqual(atProxy(thrown).message, text)
 })

@@ -50,7 +50,7 @@ describe("the proxy variables", () => {
     },
     { why: "include ALL_PROXY", environment: { ALL_PROXY: "a" }, read: { all: "a" } },
     { why: "include all_proxy, before ALL_PROXY", environment: { all_proxy: "a", ALL_PROXY: "A" }, read: { all: "a" } },
-    { why: "are no others, such as FTP_PROXY", environment: { FTP_PROXY: "b", SOCKS_PROXY: "c" }, read: {} },
+    { why: "do not include others, such as FTP_PROXY", environment: { FTP_PROXY: "b", SOCKS_PROXY: "c" }, read: {} },
   ])("$why", ({ environment, read }) => {
     assert.deepStrictEqual(environmentProxies(environment), read)
   })
@@ -201,7 +201,7 @@ describe("warnings of the environment's proxies", () => {
     assert.deepStrictEqual(warnings, [])
   })
 
-  it("name each variable that is no proxy once, without its login", () => {
+  it("name each variable that is not a proxy once, without its login", () => {
     const warnings = environmentProxyWarnings({
       http: "ftp://someone:hunter2@proxy.example.org",
       https: "someone:hunter2%@proxy.example.org",

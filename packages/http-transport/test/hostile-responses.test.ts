@@ -86,11 +86,11 @@ describe("a success that is not a complete JSON text in UTF-8", () => {
       what: "cut JSON",
       type: "application/json",
       body: list.slice(0, -4),
-      detail: /^\d+ bytes of application\/json that are no JSON$/,
+      detail: /^\d+ bytes of application\/json that are not JSON$/,
     },
-    { what: "two JSON texts", body: `${list}${list}`, detail: /that are no JSON$/ },
-    { what: "NaN", body: `[{"name": "Alice", "quota": NaN}]`, detail: /that are no JSON$/ },
-    { what: "white space alone", body: "   ", detail: /that are no JSON$/ },
+    { what: "two JSON texts", body: `${list}${list}`, detail: /that are not JSON$/ },
+    { what: "NaN", body: `[{"name": "Alice", "quota": NaN}]`, detail: /that are not JSON$/ },
+    { what: "white space alone", body: "   ", detail: /that are not JSON$/ },
   ])("is not-json and quotes nothing: $what", ({ detail, ...answer }) =>
     Effect.gen(function* () {
       const transport = yield* respondedBy(answer)
@@ -211,7 +211,7 @@ describe("an endless response", () => {
     }),
   )
 
-  it.live("that is no success is only read for its message", () =>
+  it.live("that is not a success is only read for its message", () =>
     Effect.gen(function* () {
       let written = 0
       const server = yield* httpServer((request, response) => {
@@ -244,7 +244,7 @@ describe("an endless response", () => {
     }),
   )
 
-  it.live("of truncated compressed bytes is no success", () =>
+  it.live("of truncated compressed bytes is not a success", () =>
     Effect.gen(function* () {
       const packed = gzipSync(JSON.stringify(Array.from({ length: 1000 }, (_, index) => index)))
       const server = yield* httpServer((_, response) =>

@@ -382,7 +382,7 @@ describe("failures through an HTTP proxy", () => {
   )
 
   it.live.each(["http", "https"])(
-    "of a server that is no HTTP proxy have the reason proxy for an %s upstream",
+    "of a server that is not an HTTP proxy have the reason proxy for an %s upstream",
     (scheme) =>
       Effect.gen(function* () {
         const reached = (port: number) =>

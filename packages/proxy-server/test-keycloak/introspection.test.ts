@@ -85,7 +85,7 @@ describe("the list refuses", () => {
     const proxy = await aProxy()
     const { idToken } = await userTokens(stage.keycloak, "storage-proxy")
     const { status, json } = await proxy.list(idToken)
-    expect([status, json.detail]).toEqual([401, "The token is no bearer access token"])
+    expect([status, json.detail]).toEqual([401, "The token is not a bearer access token"])
   })
 
   test("a refresh token of our own client", async () => {

@@ -68,7 +68,7 @@ describe("the list refuses", () => {
     const proxy = await aProxy({ audience: ["storage-proxy", "provisioner"] })
     for (const client of ["storage-proxy", "provisioner"] as const) {
       const { accessToken, idToken } = await userTokens(stage.keycloak, client)
-      expectRefused(await proxy.list(idToken), "The token is no bearer access token")
+      expectRefused(await proxy.list(idToken), "The token is not a bearer access token")
       expect((await proxy.list(accessToken)).status).toBe(200)
     }
   })

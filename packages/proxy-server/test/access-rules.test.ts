@@ -74,7 +74,7 @@ describe("required roles", () => {
     expect(await statusWith(proxy, realm())).toBe(403)
   })
 
-  test("names that every JavaScript object has are no roles", async () => {
+  test("names that every JavaScript object has are not roles", async () => {
     const proxy = await required("__proto__:admin", "constructor:name")
     const claims = { resource_access: JSON.parse('{"__proto__":{"__proto__":{"roles":["admin"]}}}') }
     expect(await statusWith(proxy, claims)).toBe(403)

@@ -55,7 +55,7 @@ const waldurAt = async (url: string) => {
   return { ok: waldur?.ok, detail: waldur?.detail, advice: waldur?.advice }
 }
 
-describe("check names what is at waldur_api_url if it is no Waldur:", () => {
+describe("check names what is at waldur_api_url if it is not a Waldur:", () => {
   const refusedBy = (name: string, wants = "") => answering(401, { ...json, "WWW-Authenticate": name }, wants)
 
   test.each<[string, RequestListener, RegExp, RegExp]>([

@@ -357,7 +357,7 @@ const attacks: ReadonlyArray<Attack> = [
   ...["ID", "Refresh", "Offline", "Logout", "bearer", "DPoP", ""].map((typ) => ({
     name: `of the kind ${JSON.stringify(typ)}`,
     token: () => issue({ typ }),
-    detail: "The token is no bearer access token",
+    detail: "The token is not a bearer access token",
   })),
   { name: "of a kind that is a list", token: () => issue({ typ: ["Bearer"] }), detail: malformed },
 
@@ -385,18 +385,18 @@ const attacks: ReadonlyArray<Attack> = [
     (cnf) => ({
       name: `bound to a key by ${JSON.stringify(cnf)}`,
       token: () => issue({ cnf }),
-      detail: "The token is bound to a key and is no bearer token",
+      detail: "The token is bound to a key and is not a bearer token",
     }),
   ),
   {
     name: "with the header of a DPoP proof",
     token: () => issue({}, { typ: "dpop+jwt" }),
-    detail: "The token is no bearer access token",
+    detail: "The token is not a bearer access token",
   },
   ...["at_hash", "c_hash", "events"].map((claim) => ({
     name: `of another kind, without typ, by its claim ${claim}`,
     token: () => issue({ typ: undefined, [claim]: {} }),
-    detail: "The token is no bearer access token",
+    detail: "The token is not a bearer access token",
   })),
   {
     name: "well signed, with a name that nests deep",
@@ -510,7 +510,7 @@ describe("a token with a genuine signature and a hostile header", () => {
   test("is 401 if the header declares another kind of token (RFC 8725 section 3.11)", async () => {
     for (const typ of ["logout+jwt", "secevent+jwt", "dpop+jwt", "token-introspection+jwt", "oauth-authz-req+jwt"]) {
       const { status, json } = await responseTo({ typ }, { typ: undefined })
-      expect([typ, status, json.detail]).toEqual([typ, 401, "The token is no bearer access token"])
+      expect([typ, status, json.detail]).toEqual([typ, 401, "The token is not a bearer access token"])
     }
   })
 

@@ -52,7 +52,7 @@ describe("an introspected token", () => {
     expect(proxy.keyFetches()).toBe(0)
   })
 
-  test("opens the list even if it is no JWT", async () => {
+  test("opens the list even if it is not a JWT", async () => {
     const proxy = await introspecting()
     const { issuer } = proxy.sandbox
     issuer.settings.tokenFormat = "opaque"
@@ -96,18 +96,18 @@ describe("an introspected token", () => {
 
   test("is checked as a JWT is: another kind, another audience, from the future, without a role", async () => {
     const cases = [
-      [{ typ: "ID" }, 401, "The token is no bearer access token"],
-      [{ typ: "Refresh" }, 401, "The token is no bearer access token"],
+      [{ typ: "ID" }, 401, "The token is not a bearer access token"],
+      [{ typ: "Refresh" }, 401, "The token is not a bearer access token"],
       [{ aud: ["account"], azp: "x", client_id: "x" }, 401, "The token is for another audience"],
       [{ iat: 4_000_000_000 }, 401, "The token is from the future"],
       [{ nbf: 4_000_000_000 }, 401, "The token is not yet valid"],
       [{ exp: undefined }, 401, "The token lacks a valid claim exp"],
       [{ exp: started / 1000 - 30 }, 401, "The token is expired"],
       [{ iss: "https://evil.example.org/realms/cscs" }, 401, "The token is from another issuer"],
-      [{ cnf: { jkt: "0ZcOCORZNYy" } }, 401, "The token is bound to a key and is no bearer token"],
-      [{ cnf: { "x5t#S256": "bwcK0esc3A" } }, 401, "The token is bound to a key and is no bearer token"],
-      [{ token_type: "DPoP" }, 401, "The token is bound to a key and is no bearer token"],
-      [{ at_hash: "x", typ: undefined }, 401, "The token is no bearer access token"],
+      [{ cnf: { jkt: "0ZcOCORZNYy" } }, 401, "The token is bound to a key and is not a bearer token"],
+      [{ cnf: { "x5t#S256": "bwcK0esc3A" } }, 401, "The token is bound to a key and is not a bearer token"],
+      [{ token_type: "DPoP" }, 401, "The token is bound to a key and is not a bearer token"],
+      [{ at_hash: "x", typ: undefined }, 401, "The token is not a bearer access token"],
       [{ preferred_username: "", username: "", sub: " ", azp: "", client_id: "" }, 401, "The token contains no name"],
       [{ realm_access: { roles: [] } }, 403, "The token lacks a required role"],
     ] as const

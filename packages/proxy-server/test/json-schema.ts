@@ -85,9 +85,9 @@ export const violations = (value: unknown, schema: Any, document: Any, path = "$
         break
       case "format":
         if (wanted === "uuid" && !/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(String(value))) {
-          wrong(`${JSON.stringify(value)} is no UUID`)
+          wrong(`${JSON.stringify(value)} is not a UUID`)
         }
-        if (wanted === "uri" && !URL.canParse(String(value))) wrong(`${JSON.stringify(value)} is no URI`)
+        if (wanted === "uri" && !URL.canParse(String(value))) wrong(`${JSON.stringify(value)} is not a URI`)
         break
       case "discriminator":
       case "title":

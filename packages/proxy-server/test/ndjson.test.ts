@@ -198,7 +198,7 @@ describe("over a socket", () => {
     expect((await bodyOf(answer)).toString()).toBe(whole)
   })
 
-  test("a caller that disconnects in the middle of the lines is no fault, and affects no other response", async () => {
+  test("a caller that disconnects in the middle of the lines is not a fault, and affects no other response", async () => {
     const proxy = await aProxy({ world: aWorld(3000) })
     const whole = (await linesOf(proxy)).text
     const { ask } = await aServedApp(proxy.app)

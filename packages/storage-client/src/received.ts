@@ -62,7 +62,7 @@ export const receive = async (response: Response, call: string): Promise<Receive
       if (reader.count() === total) return unexpected(`more lines than its X-Total-Count of ${total}`)
       if (line.length > longestLine) return unexpected(tooLong)
       const entry = parsed(line)
-      if (entry === undefined) return unexpected(`line ${reader.count() + 1} is no JSON`)
+      if (entry === undefined) return unexpected(`line ${reader.count() + 1} is not JSON`)
       reader.add(entry)
     }
     if (rest.length > longestLine) return unexpected(tooLong)

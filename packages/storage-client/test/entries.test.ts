@@ -62,9 +62,9 @@ describe("an entry that is not safe to act on", () => {
     ...[-1, "5", null].map((value): [string, object] => [`the quota ${JSON.stringify(value)}`, withQuota(value)]),
     ["quotas that are absent", { quotas: undefined }],
     ["an unknown unit", { newQuotas: [{ type: "space", quota: 1, unit: "peta", enforcementType: "hard" }] }],
-    ["an item id that is no UUID", { itemId: "a" }],
+    ["an item id that is not a UUID", { itemId: "a" }],
     ["an item id in capitals", { itemId: uuidOf(1).replace("00000000", "ABCDEF00") }],
-    ["a callback URL that is no text", { set_state_done_url: 7 }],
+    ["a callback URL that is not a string", { set_state_done_url: 7 }],
   ]
   for (const [what, changed] of unsafe) {
     it.live(`with ${what} is reported as not understood, and the other entries are kept`, () =>
@@ -77,7 +77,7 @@ describe("an entry that is not safe to act on", () => {
     )
   }
 
-  it.live("because it is no object, or nests too deeply, is reported as not understood", () =>
+  it.live("because it is not an object, or nests too deeply, is reported as not understood", () =>
     Effect.gen(function* () {
       const server = yield* aServer
       // As text: JSON.stringify would exhaust the stack.

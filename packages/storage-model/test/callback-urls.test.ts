@@ -121,7 +121,7 @@ const servedBelow = (api: string, order = "b97da3cb155550148aaf4ba830f78240") =>
 describe("an order's url", () => {
   it.each<[string, unknown]>([
     ["a number", 5],
-    ["an object whose toString is no function", { toString: 1 }],
+    ["an object whose toString is not a function", { toString: 1 }],
     ["a list", [`${host}${path}/`]],
     ["an id alone", "b97da3cb155550148aaf4ba830f78240"],
     ["a path alone", `${path}/`],

@@ -77,7 +77,7 @@ describe("an item in backend_metadata", () => {
     ["no object", []],
     ["no object", [projectItem]],
     ["without an id", { unixGid: 4711 }],
-    ["with an id that is no UUID", { itemId: "climate", unixGid: 4711 }],
+    ["with an id that is not a UUID", { itemId: "climate", unixGid: 4711 }],
     ["with an id that is null", { itemId: null, unixGid: 4711 }],
     ["with an id that is a number", { itemId: 5, unixGid: 4711 }],
     ["whose fields only a prototype has", JSON.parse(`{"__proto__": ${JSON.stringify(projectItem)}}`)],

@@ -126,7 +126,7 @@ describe("a backend_id", () => {
   it.each<[string, Row]>([
     ["project_slug", { project_slug: "not a component" }],
     ["slug", { slug: "a@b.example", attributes: { storage_data_type: "users" } }],
-  ])("with a path does not replace a served %s that is no path component", (field, changes) => {
+  ])("with a path does not replace a served %s that is not a path component", (field, changes) => {
     expect(refusalWith({ backend_id: "/a/b/c", ...changes })).toMatchObject({ code: "bad-data", field })
   })
 
@@ -167,7 +167,7 @@ describe("a backend_id", () => {
     undefined,
     ["/a/b"],
     { path: "/a/b" },
-  ])("with %j is no path and is ignored", (backend_id) => {
+  ])("with %j is not a path and is ignored", (backend_id) => {
     expect(entryWith({ backend_id }).mountPoint.default).toBe("/capstor/store/cscs/university-physics/climate-sim")
   })
 
@@ -189,7 +189,7 @@ describe("a backend_id", () => {
     expect(refusalWith({ backend_id })).toMatchObject({ code: "bad-data", field: "backend_id" })
   })
 
-  it("of any length that is no path is ignored, and never throws", () => {
+  it("of any length that is not a path is ignored, and never throws", () => {
     const backend_id = `${"/a".repeat(15_000_000)}!`
     expect(entryWith({ backend_id }).mountPoint.default).toBe("/capstor/store/cscs/university-physics/climate-sim")
   })
@@ -271,7 +271,7 @@ describe("mount roots that are not clean paths", () => {
     expect(refusalWith({ backend_id: forbidden }, { settings: { mountRoots } })).toMatchObject({ code: "bad-data" })
   })
 
-  it.each([[[""]], [["fs"]], [["", "fs"]]])("%j are no paths and allow nothing", (mountRoots) => {
+  it.each([[[""]], [["fs"]], [["", "fs"]]])("%j are not paths and allow nothing", (mountRoots) => {
     const tree = treeOf([aResource(), aResource({ uuid: uuidNumber(2), backend_id: "/fs/t/c/p" })], {
       settings: { mountRoots },
     })

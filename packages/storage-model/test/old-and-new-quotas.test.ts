@@ -134,14 +134,14 @@ describe("an option that repeats the value of the old limit", () => {
     ["flat", reported],
     ["in the other spelling", { soft_quota_indoes: 6_650_000, hard_quota_indoes: "10000000" }],
     ["in a storage folder", { folder: { storage_data_type: "store", permissions: "775", hard_quota_space: 5 } }],
-  ])("(%s) is no override in newQuotas if the order changes the limit", (_, options) => {
+  ])("(%s) is not an override in newQuotas if the order changes the limit", (_, options) => {
     const changes = during(raised, { limits: { storage: 5 }, options })
     expect(allQuotas(changes)[1]).toEqual([5, 5, 6_650_000, 10_000_000])
     expect(allQuotas(changes)[2]).toEqual(grown)
     expect(warningsWith(changes)).toEqual([])
   })
 
-  it("is no override if the form's own storage folder repeats it, either", () => {
+  it("is not an override if the form's own storage folder repeats it, either", () => {
     const folder = { storage_data_type: "store", permissions: "775", hard_quota_space: 5 }
     const changes = during(raised, { limits: { storage: 5 }, options: {}, attributes: { folder } })
     expect(allQuotas(changes)[2]).toEqual(grown)

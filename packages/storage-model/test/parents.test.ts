@@ -78,7 +78,7 @@ describe("tenants and customers", () => {
 
   it.each<[string, Row]>([
     ["permissions that are bad", { attributes: { permissions: "rwx" } }],
-    ["a project slug that is no component", { project_slug: ".." }],
+    ["a project slug that is not a component", { project_slug: ".." }],
     ["no project name", { project_name: null }],
   ])("consider a resource without a path that is skipped for %s", (_, bad) => {
     expect(parentsOf({ backend_id: "/fs/t/c/one" }, bad)).toEqual([tenantDefault, physicsDefault])

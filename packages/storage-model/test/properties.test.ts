@@ -17,7 +17,7 @@ import { dashedNumber, type Row } from "./a-resource.ts"
 import { entriesOf, resourcesOf } from "./a-tree.ts"
 import { anyRow, jsonRow, malformedRow, type Surrounding, surrounding } from "./hostile-rows.ts"
 
-// Many runs are slow on a busy machine; that is no failure.
+// Many runs are slow on a busy machine; that is not a failure.
 vi.setConfig({ testTimeout: 120_000 })
 
 const build = (rows: ReadonlyArray<unknown>, around: Surrounding) =>

@@ -85,7 +85,7 @@ describe("a live backend_id that is not served protects its directory", () => {
   )
 
   it.each(["", "fs/t/c/live", "t/c/live", null, 5, ["/fs/t/c/live"]])(
-    "but not as %j, which is no absolute path",
+    "but not as %j, which is not an absolute path",
     (backend_id) => {
       const live = aResource({ uuid: uuidNumber(1), backend_id })
       expect(removalBeside(live, "/fs/t/c/live")).toBe("served")

@@ -79,7 +79,7 @@ describe("the quotas", () => {
     -0.001,
     "-5",
     -1e308,
-  ])("of a limit of %j, which is no number or negative, are null, with a warning", (storage) => {
+  ])("of a limit of %j, which is not a number or negative, are null, with a warning", (storage) => {
     expect(quotasOf({ limits: { storage } })).toBeNull()
     expect(warningsWith({ limits: { storage } })).toEqual([
       { code: "ignored-value", field: "limits.storage", found: storage },

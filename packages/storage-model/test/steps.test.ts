@@ -15,7 +15,7 @@ import { aResource, dashedNumber, type Row, uuidNumber } from "./a-resource.ts"
 import { gidsOf, listedCustomers, settingsWith } from "./a-tree.ts"
 import { anyRow, surrounding } from "./hostile-rows.ts"
 
-// Many runs are slow on a busy machine; that is no failure.
+// Many runs are slow on a busy machine; that is not a failure.
 vi.setConfig({ testTimeout: 120_000 })
 
 const treeIn = (input: HierarchyInput) => {

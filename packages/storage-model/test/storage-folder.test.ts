@@ -60,7 +60,7 @@ describe("a storage folder", () => {
 
   it.each<[string, Row, string]>([
     ["permissions that are not octal", { ...folder, permissions: "rwx" }, "permissions"],
-    ["a data type that is no component", { ...folder, storage_data_type: "a/b" }, "storage_data_type"],
+    ["a data type that is not a component", { ...folder, storage_data_type: "a/b" }, "storage_data_type"],
   ])("with %s is bad data, reported with its path", (_, values, field) => {
     expect(refusalWith(inAttributes(values))).toMatchObject({
       code: "bad-data",
@@ -82,7 +82,7 @@ describe("a storage folder", () => {
   })
 })
 
-describe("an object that is no storage folder", () => {
+describe("an object that is not a storage folder", () => {
   it.each<[string, unknown]>([
     ["permissions that are a number", { storage_data_type: "archive", permissions: 2750 }],
     ["no permissions", { storage_data_type: "archive" }],
@@ -104,7 +104,7 @@ describe("an object that is no storage folder", () => {
   )
 })
 
-describe("a hundred thousand objects that are no storage folders", () => {
+describe("a hundred thousand objects that are not storage folders", () => {
   it("cause a single warning", () => {
     const many = Object.fromEntries(Array.from({ length: 100_000 }, (_, at) => [`f${at}`, { storage_data_type: 5 }]))
     expect(warningsWith({ attributes: many })).toEqual([

@@ -84,7 +84,7 @@ describe("a stored entry", () => {
     ["of root's group", store, "target.targetItem.unixGid", 0],
     ["of a system group", store, "target.targetItem.unixGid", 999],
     ["of the group 65534", store, "target.targetItem.unixGid", 65_534],
-    ["of the group that is no group", store, "target.targetItem.unixGid", 65_535],
+    ["of the group that is not a group", store, "target.targetItem.unixGid", 65_535],
     ["of a group above 2^31-1", store, "target.targetItem.unixGid", 2 ** 31],
     ["of a group that is a text", store, "target.targetItem.unixGid", "31001"],
     ["of half a group", store, "target.targetItem.unixGid", 31_001.5],
@@ -152,7 +152,7 @@ describe("a stored entry", () => {
       "set_backend_id_url",
       ordered.set_backend_id_url.replace("44d1", "55d1"),
     ],
-    ["with a callback URL that is no text", ordered, "set_state_ok_url", [ordered.set_state_ok_url]],
+    ["with a callback URL that is not a string", ordered, "set_state_ok_url", [ordered.set_state_ok_url]],
   ])("is rejected %s", (_, entry, path, value) => {
     const found = check(changed(entry, path, value))
     expect(found).toMatchObject({ field: expect.any(String), reason: expect.stringMatching(/^expected /) })

@@ -39,7 +39,7 @@ describe("the API's URL", () => {
 })
 
 describe("the client's proxy", () => {
-  it.live("fails the layer if it is no proxy URL", () =>
+  it.live("fails the layer if it is not a proxy URL", () =>
     Effect.gen(function* () {
       const layer = WaldurClient.layer({ apiUrl: "https://x", token: Redacted.make(token), proxy: "ftp://x:1" })
       const error = yield* Effect.flip(Effect.scoped(Layer.build(layer)))
@@ -386,7 +386,7 @@ describe("the client's errors", () => {
     [
       "a page of HTML",
       { status: 200, body: "<html><p>Welcome</p></html>" },
-      "no JSON (27 bytes of no media type that are no JSON)",
+      "no JSON (27 bytes of no media type that are not JSON)",
       "JSON",
     ],
     ["an object", json(200, { results: [], count: 0 }), 'an object with "results", "count"', "a list"],

@@ -142,7 +142,7 @@ describe("a report whose target is not trusted", () => {
     ["with an escape", (url) => `${url}/api/marketplace-orders/%2e%2e/set_state_done/`],
     ["without an id", (url) => `${url}/api/marketplace-orders/set_state_done/`],
     ["that is empty", () => ""],
-    ["that is no id", () => "a/b?c=d"],
+    ["that is not an id", () => "a/b?c=d"],
   ]
   for (const [what, target] of targets) {
     it.live(`${what} is not sent`, () =>

@@ -1,5 +1,6 @@
 /** The benchmark's helper processes: the sandbox and the bare server, each on its side of the machine. */
 import { fork } from "node:child_process"
+import { constants, setPriority } from "node:os"
 import { end, watch } from "@cscs/harness"
 import { createBirpc } from "birpc"
 import { onServerCore } from "./cores.ts"
@@ -12,6 +13,8 @@ export const startHelper = <Commands extends object>(module: URL, isMeasured = f
   const [execPath, ...execArgv] = isMeasured ? onServerCore(process.execPath) : [process.execPath]
   const env = { PATH: process.env.PATH, NODE_ENV: "production" }
   const child = watch(fork(module, { serialization: "advanced", execPath, execArgv, env }))
+  // A load generator on the same core goes first, or its own delays would be part of the latencies.
+  if (!isMeasured && child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_LOW)
   const commands = createBirpc<Commands>(
     {},
     // No timeout: measurements take arbitrarily long.

@@ -5,12 +5,12 @@ import { Command, Flag } from "effect/cli"
 import { type Adoption, adoptAll } from "../loop/adopt.ts"
 import { NotAllDone } from "./apply.ts"
 import { dryRunFlag, lookFlags } from "./flags.ts"
-import { acting, looking } from "./session.ts"
+import { readSession, writeSession } from "./session.ts"
 
-/** The command line names no directories. */
+/** The command line selects no directories. */
 export class WhichDirectories extends Data.TaggedError("WhichDirectories") {
   override get message() {
-    return "Which directories: --only ITEM, or --all?"
+    return "Select directories with --only ITEM or --all"
   }
 }
 
@@ -27,13 +27,12 @@ export const adopt = Command.make(
   Effect.fn(function* ({ all, dryRun, ...flags }) {
     if (all === Option.isSome(flags.only)) return yield* new WhichDirectories()
     if (dryRun) {
-      const { proxy, systems, scope } = yield* looking(flags)
-      return yield* told(yield* adoptAll((yield* proxy.refresh()).entries, systems, scope))
+      const { proxy, systems, scope } = yield* readSession(flags)
+      return yield* printed(yield* adoptAll((yield* proxy.refresh()).entries, systems, scope))
     }
-    const { proxy, systems, scope, journal } = yield* acting({ ...flags, maxRemovals: Option.some(0) })
-    yield* told(
-      yield* adoptAll((yield* proxy.refresh()).entries, systems, scope, { journal, drivers: systems.drivers }),
-    )
+    const { proxy, systems, scope, journal } = yield* writeSession({ ...flags, maxRemovals: Option.some(0) })
+    const { entries } = yield* proxy.refresh()
+    yield* printed(yield* adoptAll(entries, systems, scope, { journal, drivers: systems.drivers }))
   }, Effect.scoped),
 ).pipe(
   Command.withDescription(
@@ -41,13 +40,19 @@ export const adopt = Command.make(
   ),
 )
 
-const told = (adoptions: ReadonlyArray<Adoption>): Effect.Effect<void, NotAllDone> => {
+/** Prints a line for each directory, and fails if one was not adopted. */
+const printed = (adoptions: ReadonlyArray<Adoption>): Effect.Effect<void, NotAllDone> => {
   const lines = adoptions.map(({ path, outcome }) =>
-    escapeControls(typeof outcome === "string" ? `${path}: ${texts[outcome]}` : `! ${path}: ${outcome.message}`),
+    escapeControls(typeof outcome === "string" ? `${path}: ${labels[outcome]}` : `! ${path}: ${outcome.message}`),
   )
   const failed = adoptions.filter(({ outcome }) => typeof outcome !== "string").length
   process.stdout.write(`${[...lines, `${adoptions.length - failed} of ${adoptions.length} directories`].join("\n")}\n`)
   return failed > 0 ? Effect.fail(new NotAllDone({ count: failed })) : Effect.void
 }
 
-const texts = { made: "adopted", changed: "adopted", unchanged: "adopted before", adoptable: "can be adopted" } as const
+const labels = {
+  made: "adopted",
+  changed: "adopted",
+  unchanged: "adopted before",
+  adoptable: "can be adopted",
+} as const

@@ -3,10 +3,10 @@ import { readFile } from "node:fs/promises"
 import { Data, Effect, Option } from "effect"
 import { Argument, Command } from "effect/cli"
 import { dryRunFlag, scopeFlags } from "./flags.ts"
-import { acting, looking } from "./session.ts"
+import { readSession, writeSession } from "./session.ts"
 import { planJson, planText } from "./show-plan.ts"
 
-/** The saved plan is not what would be done now. */
+/** The saved plan differs from what would be done now. */
 export class PlanOutdated extends Data.TaggedError("PlanOutdated")<{ readonly reason: string }> {
   override get message() {
     return `The plan is outdated: ${this.reason}. Nothing was done; make a new one`
@@ -16,7 +16,7 @@ export class PlanOutdated extends Data.TaggedError("PlanOutdated")<{ readonly re
 /** Some acts were not done. Each has a line in the log. */
 export class NotAllDone extends Data.TaggedError("NotAllDone")<{ readonly count: number }> {
   override get message() {
-    return `${this.count} of the acts failed or need a person`
+    return `${this.count} of the acts failed or need an operator`
   }
 }
 
@@ -33,7 +33,7 @@ export const apply = Command.make(
   Effect.fn(function* ({ dryRun, plan: file, ...flags }) {
     const saved = Option.isSome(file) ? yield* readPlan(file.value) : undefined
     if (dryRun || saved !== undefined) {
-      const { proxy, planNow } = yield* looking(flags)
+      const { proxy, planNow } = yield* readSession(flags)
       const list = yield* proxy.refresh()
       const planned = yield* planNow(list)
       if (saved !== undefined) {
@@ -43,21 +43,21 @@ export const apply = Command.make(
       }
       if (dryRun) return void process.stdout.write(planText(planned))
     }
-    const { proxy, cycle, judged } = yield* acting(flags)
+    const { proxy, cycle, recordConditions } = yield* writeSession(flags)
     const startedAt = performance.now()
     let list = yield* proxy.refresh()
     if (saved !== undefined && saved.etag !== list.etag) {
       return yield* new PlanOutdated({ reason: "the list has changed since" })
     }
     let outcome = yield* cycle(list)
-    yield* judged(list, outcome)
+    yield* recordConditions(list, outcome)
     const done = [...outcome.results]
     // What an earlier process reported waits for a list from after the start.
     if (saved === undefined && outcome.results.length === 0 && outcome.awaitingList > 0) {
       yield* Effect.sleep(Math.max(0, untilNextSecond - (performance.now() - startedAt)))
       list = yield* proxy.refresh(list)
       outcome = yield* cycle(list, false)
-      yield* judged(list, outcome)
+      yield* recordConditions(list, outcome)
       done.push(...outcome.results)
     }
     process.stdout.write(planText(outcome.plan))
@@ -74,7 +74,7 @@ const readPlan = (file: string): Effect.Effect<{ readonly etag: string; readonly
   Effect.tryPromise({
     try: async () => {
       const { etag, items } = JSON.parse(await readFile(file, "utf8")) as { etag: unknown; items: unknown }
-      if (typeof etag !== "string" || !Array.isArray(items)) throw new Error("it is no plan")
+      if (typeof etag !== "string" || !Array.isArray(items)) throw new Error("it is not a plan")
       return { etag, items: planJson(items) }
     },
     catch: (error) => new PlanOutdated({ reason: `${file} cannot be read: ${(error as Error).message}` }),

@@ -5,13 +5,13 @@ import { Command } from "effect/cli"
 import { driftOf } from "../loop/drift.ts"
 import { jsonFlag, lookFlags } from "./flags.ts"
 import { Changes } from "./plan.ts"
-import { looking } from "./session.ts"
+import { readSession } from "./session.ts"
 
 export const drift = Command.make(
   "drift",
   { ...lookFlags, json: jsonFlag },
   Effect.fn(function* ({ json, ...flags }) {
-    const { proxy, systems, scope } = yield* looking(flags)
+    const { proxy, systems, scope } = yield* readSession(flags)
     const { etag, ...list } = yield* proxy.refresh()
     const drifts = yield* driftOf({ etag, ...list }, systems, scope)
     const lines = drifts.map(

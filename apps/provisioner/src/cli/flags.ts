@@ -31,7 +31,7 @@ export const lookFlags = {
 export const scopeFlags = {
   ...lookFlags,
   maxRemovals: Flag.Int("max-removals").pipe(
-    Flag.withDescription("Directories that are moved to the trash at most; default: the configuration's, else 5"),
+    Flag.withDescription("Maximum number of directories to trash; default: the configuration's, else 5"),
     Flag.filter(
       (count) => count >= 0,
       (count) => `Expected a number from 0, got ${count}`,

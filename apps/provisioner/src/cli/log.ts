@@ -1,10 +1,10 @@
 /** The log: JSON lines on standard error. */
 import { Effect, Layer, Logger, References } from "effect"
 
-/** What is known of an act, in fields that a line has. */
+/** The fields of a line. */
 type Fields = Readonly<Record<string, string | number | boolean | undefined>>
 
-/** Writes one line. Texts that come from outside are escaped by JSON. */
+/** Writes one line. JSON escapes what comes from outside. */
 export const logLine =
   (withoutSecrets: (text: string) => string) => (level: "info" | "warning" | "error", fields: Fields) =>
     Effect.sync(() => {

@@ -6,7 +6,7 @@ import type { Statuses } from "../loop/conditions.ts"
 import type { CycleOutcome } from "../loop/cycle.ts"
 import type { ActResult } from "../loop/perform.ts"
 
-/** The address is taken, or not this machine's. */
+/** The address is in use, or is not an address of this machine. */
 export class CannotListen extends Data.TaggedError("CannotListen")<{
   readonly address: string
   readonly code: string
@@ -27,16 +27,16 @@ const listFailures = Metric.counter("storage_provisioner_list_failures_total", {
 })
 const planned = Metric.gauge("storage_provisioner_planned", { description: "Entries of the last plan by sign" })
 const conditions = Metric.gauge("storage_provisioner_conditions", {
-  description: "Entries by condition, status",
+  description: "Entries by condition and status",
 })
 const lastSuccess = Metric.gauge("storage_provisioner_last_cycle_timestamp_seconds", {
   description: "When the last cycle ended",
 })
 
-/** A line that repeats is logged once in this time, in milliseconds. */
+/** A repeated line is logged once in this time, in milliseconds. */
 const day = 86_400_000
-/** Remembered lines. */
-const mostLines = 10_000
+/** Repeated lines that are remembered. */
+const maxLines = 10_000
 
 export const monitoring = () => {
   const logged = new Map<string, number>()
@@ -68,16 +68,16 @@ export const monitoring = () => {
       }
     },
     /** Runs the effect unless it ran for the same text within a day. */
-    onceADay: (text: string, effect: Effect.Effect<void>) =>
+    oncePerDay: (text: string, effect: Effect.Effect<void>) =>
       Effect.suspend(() => {
         const now = performance.now()
         if (now - (logged.get(text) ?? Number.NEGATIVE_INFINITY) < day) return Effect.void
-        if (logged.size >= mostLines) logged.clear()
+        if (logged.size >= maxLines) logged.clear()
         logged.set(text, now)
         return effect
       }),
-    /** Serves until the scope ends. `/health` is 503 if no cycle ended within `patience` milliseconds. */
-    serve: (host: string, port: number, patience: number) =>
+    /** Serves until the scope ends. `/health` returns 503 if no cycle has ended within `staleAfter` milliseconds. */
+    serve: (host: string, port: number, staleAfter: number) =>
       Effect.acquireRelease(
         Effect.callback<Server, CannotListen>((resume) => {
           const server = createServer((request, response) => {
@@ -87,7 +87,7 @@ export const monitoring = () => {
               void Effect.runPromise(PrometheusMetrics.format()).then((text) => end(200, text))
             } else if (request.url === "/health") {
               const seconds = Math.round((performance.now() - cycledAt) / 1000)
-              end(seconds * 1000 > patience ? 503 : 200, `the last cycle ended ${seconds} s ago\n`)
+              end(seconds * 1000 > staleAfter ? 503 : 200, `the last cycle ended ${seconds} s ago\n`)
             } else end(404, "not found\n")
           })
           server.once("error", (error: NodeJS.ErrnoException) =>

@@ -3,7 +3,7 @@ import { writeFile } from "node:fs/promises"
 import { Data, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { jsonFlag, scopeFlags } from "./flags.ts"
-import { looking } from "./session.ts"
+import { readSession } from "./session.ts"
 import { planJson, planText } from "./show-plan.ts"
 
 /** The plan has changes: exit code 2. */
@@ -17,7 +17,7 @@ export const planCommand = Command.make(
     out: Flag.String("out").pipe(Flag.withDescription("Save the plan to this file, for `apply`"), Flag.optional),
   },
   Effect.fn(function* ({ json, out, ...flags }) {
-    const { proxy, planNow, scope } = yield* looking(flags)
+    const { proxy, planNow, scope } = yield* readSession(flags)
     const planned = yield* planNow(yield* proxy.refresh())
     if (Option.isSome(out)) {
       yield* Effect.promise(() => writeFile(out.value, planJson({ scope, ...planned }), { mode: 0o600 }))

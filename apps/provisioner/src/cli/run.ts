@@ -5,13 +5,13 @@ import { Effect, Option, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
 import { dryRunFlag, scopeFlags } from "./flags.ts"
 import { monitoring } from "./monitoring.ts"
-import { acting, looking } from "./session.ts"
+import { readSession, writeSession } from "./session.ts"
 import { planText } from "./show-plan.ts"
 
-/** Milliseconds after a report until a list can be newer than it: a list's age is in whole seconds. */
+/** Milliseconds until a list can be newer than a report: a list's age is in whole seconds. */
 const afterReport = 1050
-/** Seconds. A list this old is not renewed soon, for example because the proxy's loss guard keeps its entries. */
-const old = 120
+/** In seconds. A list this old is not renewed soon, for example because the proxy's loss guard keeps its entries. */
+const oldAge = 120
 /** A poll's interval varies by this fraction, so that provisioners do not poll in step. */
 const jitter = 0.1
 
@@ -31,7 +31,7 @@ export const run = Command.make(
   },
   Effect.fn(function* ({ dryRun, host, port, ...flags }) {
     if (dryRun) {
-      const { proxy, planNow, settings } = yield* looking(flags)
+      const { proxy, planNow, settings } = yield* readSession(flags)
       return yield* proxy
         .watch({ every: settings.pollEvery, jitter })
         .pipe(
@@ -41,7 +41,7 @@ export const run = Command.make(
         )
     }
     const metrics = monitoring()
-    const { settings, proxy, cycle, judged, log } = yield* acting(flags, metrics.onAct)
+    const { settings, proxy, cycle, recordConditions, log } = yield* writeSession(flags, metrics.onAct)
     if (Option.isSome(port)) {
       const url = yield* metrics.serve(host, port.value, 3 * settings.pollEvery)
       yield* log("info", { event: "listening", url })
@@ -72,31 +72,30 @@ export const run = Command.make(
       }
       last = list
       const outcome = yield* cycle(list, isPoll)
-      metrics.cycled(outcome, yield* judged(list, outcome))
+      metrics.cycled(outcome, yield* recordConditions(list, outcome))
       for (const { sign, path, itemId, note } of outcome.plan.items) {
         if (sign === "!")
-          yield* metrics.onceADay(
+          yield* metrics.oncePerDay(
             `${itemId} ${note}`,
             log("warning", { event: "needs-person", item: itemId, path, reason: note }),
           )
       }
       const { awaitingList: entries } = outcome
-      if (entries > 0 && list.age >= old)
-        yield* metrics.onceADay(
+      if (entries > 0 && list.age >= oldAge)
+        yield* metrics.oncePerDay(
           "old-list",
           log("warning", {
             event: "old-list",
             entries,
             age: list.age,
-            reason: "the proxy has no newer one: its readiness says why",
+            reason: "the proxy has no newer list: its readiness check reports why",
           }),
         )
-      const acted = outcome.results.length > 0
-      waits = outcome.awaitingList > 0 ? (acted ? 1 : waits + 1) : 0
+      waits = outcome.awaitingList > 0 ? (outcome.results.length > 0 ? 1 : waits + 1) : 0
       const now = elapsedOf(clock)
       const untilPoll = Math.max(0, nextPoll - now)
       const untilRetry = outcome.retryAt === undefined ? untilPoll : Math.max(0, outcome.retryAt - now)
-      // Until a list from after the report; doubled each time while the proxy has only older ones.
+      // Doubled each time while the proxy has only lists from before the report.
       const untilFresh = waits > 0 ? afterReport * 2 ** Math.min(waits - 1, 10) : untilPoll
       yield* Effect.sleep(Math.min(untilPoll, untilRetry, untilFresh))
     }

@@ -1,4 +1,4 @@
-/** What a command works with: settings, drivers, clients, and, for those that act, the lock and the journal. */
+/** What a command uses: settings, drivers, clients and, if it changes something, the locks and the journal. */
 import { mkdirSync } from "node:fs"
 import { readFile } from "node:fs/promises"
 import { join } from "node:path"
@@ -13,7 +13,7 @@ import { holdLock } from "../journal/lock.ts"
 import { conditionsAfter, type Statuses } from "../loop/conditions.ts"
 import { type CycleOutcome, inScope, makeCycles } from "../loop/cycle.ts"
 import { observeAll, type Systems } from "../loop/observe.ts"
-import type { ActResult } from "../loop/perform.ts"
+import { type ActResult, isSuccess } from "../loop/perform.ts"
 import { sendReports } from "../loop/report.ts"
 import { plan } from "../plan/plan.ts"
 import { loadSettings, type ProvisionerSettings } from "../settings/load-settings.ts"
@@ -23,7 +23,7 @@ import { logLine } from "./log.ts"
 /** No storage system of the settings has this name. */
 export class UnknownSystem extends Data.TaggedError("UnknownSystem")<{ readonly system: string }> {
   override get message() {
-    return `storage_systems has no ${this.system}, which --system names`
+    return `--system names ${this.system}, which storage_systems does not contain`
   }
 }
 
@@ -41,18 +41,18 @@ const openSystems = Effect.fnUntraced(function* <D extends Reader>(
   return { drivers: new Map(opened), prefix: settings.prefix } satisfies Systems<D>
 })
 
-/** For commands that look at the disk alone. */
-export const lookingAtDisk = Effect.fnUntraced(function* (flags: Omit<ScopeFlags, "maxRemovals">) {
+/** For commands that read only the disk. */
+export const diskSession = Effect.fnUntraced(function* (flags: Omit<ScopeFlags, "maxRemovals">) {
   const settings = yield* loadSettings(Option.getOrUndefined(flags.config))
   const scope = scopeOf(flags)
   return { settings, scope, systems: yield* openSystems(settings, scope.system, openReader) }
 })
 
-/** For commands that only look. */
-export const looking = Effect.fnUntraced(function* (
+/** For commands that only read. */
+export const readSession = Effect.fnUntraced(function* (
   flags: Omit<ScopeFlags, "maxRemovals"> & Partial<Pick<ScopeFlags, "maxRemovals">>,
 ) {
-  const { settings, scope, systems } = yield* lookingAtDisk(flags)
+  const { settings, scope, systems } = yield* diskSession(flags)
   const { proxy } = yield* clients(settings)
   /** What would be done now. */
   const planNow = Effect.fnUntraced(function* (list: EntryList) {
@@ -74,8 +74,8 @@ export const looking = Effect.fnUntraced(function* (
   return { settings, scope, systems, proxy, planNow }
 })
 
-/** For commands that act: holds the lock and the journal until the scope ends. */
-export const acting = Effect.fnUntraced(function* (
+/** For commands that change something: holds the locks and the journal until the scope ends. */
+export const writeSession = Effect.fnUntraced(function* (
   flags: ScopeFlags,
   onAct: (result: ActResult) => Effect.Effect<void> = () => Effect.void,
 ) {
@@ -83,7 +83,7 @@ export const acting = Effect.fnUntraced(function* (
   const scope = scopeOf(flags)
   mkdirSync(settings.statePath, { recursive: true, mode: 0o700 })
   yield* holdLock(settings.statePath)
-  // Another state directory does not make another root.
+  // Two provisioners with different state directories could share a root.
   yield* Effect.forEach(settings.systems.values(), ({ root }) => holdLock(root))
   const systems = yield* openSystems(settings, scope.system, openDriver)
   const journal = yield* openJournal(settings.statePath)
@@ -98,10 +98,10 @@ export const acting = Effect.fnUntraced(function* (
       maxRemovals: Option.getOrElse(flags.maxRemovals, () => settings.maxRemovals),
       scope,
     },
-    onAct: (result) => Effect.andThen(log(...lineOf(result)), onAct(result)),
+    onAct: (result) => Effect.andThen(log(...logFieldsOf(result)), onAct(result)),
   })
   let statuses = yield* readStatuses(settings.statePath)
-  const judged = Effect.fnUntraced(function* (list: EntryList, outcome: CycleOutcome) {
+  const recordConditions = Effect.fnUntraced(function* (list: EntryList, outcome: CycleOutcome) {
     if (outcome.seen.size === 0 && outcome.plan.items.length === 0) return statuses
     const planned = new Set(outcome.plan.items.map(({ key }) => key))
     const next = conditionsAfter(
@@ -110,7 +110,7 @@ export const acting = Effect.fnUntraced(function* (
       {
         planned: outcome.plan.items,
         results: outcome.results,
-        isJudged: (key) => planned.has(key) || outcome.seen.has(key),
+        wasExamined: (key) => planned.has(key) || outcome.seen.has(key),
       },
       new Date().toISOString(),
     )
@@ -118,7 +118,7 @@ export const acting = Effect.fnUntraced(function* (
     yield* writeStatuses(settings.statePath, statuses)
     return statuses
   })
-  return { settings, scope, systems, proxy, journal, cycle, judged, log }
+  return { settings, scope, systems, proxy, journal, cycle, recordConditions, log }
 })
 
 const clients = Effect.fnUntraced(function* (settings: ProvisionerSettings) {
@@ -128,9 +128,8 @@ const clients = Effect.fnUntraced(function* (settings: ProvisionerSettings) {
   return yield* Effect.all({ proxy: StorageClient, waldur: WaldurClient }).pipe(Effect.provide(context))
 })
 
-/** The line of an act. */
-const lineOf = ({ item, act, outcome, detail, milliseconds }: ActResult) => {
-  const isGood = ["made", "changed", "unchanged", "done"].includes(outcome)
+/** The level and fields of an act's log line. */
+const logFieldsOf = ({ item, act, outcome, detail, milliseconds }: ActResult) => {
   const fields = {
     event: "act",
     act: act.act,
@@ -143,12 +142,12 @@ const lineOf = ({ item, act, outcome, detail, milliseconds }: ActResult) => {
     ...(detail === undefined ? {} : { detail }),
     ms: Math.round(milliseconds),
   }
-  return [isGood || outcome === "otherState" ? "info" : "warning", fields] as const
+  return [isSuccess(outcome) || outcome === "otherState" ? "info" : "warning", fields] as const
 }
 
 const statusFile = (statePath: string) => join(statePath, "status.json")
 
-/** The file of conditions cannot be read. It is written anew after it is deleted. */
+/** The file of conditions cannot be read. If it is deleted, the next cycle writes it. */
 export class StatusUnreadable extends Data.TaggedError("StatusUnreadable")<{
   readonly path: string
   readonly reason: string
@@ -158,7 +157,7 @@ export class StatusUnreadable extends Data.TaggedError("StatusUnreadable")<{
   }
 }
 
-/** The conditions as last written; none if there are none yet. */
+/** The conditions as last written; empty before the first cycle. */
 export const readStatuses = (statePath: string): Effect.Effect<Statuses, StatusUnreadable> =>
   Effect.tryPromise({
     try: async () => {

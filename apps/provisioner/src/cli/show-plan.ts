@@ -2,7 +2,7 @@
 import { escapeControls } from "@cscs/proxy-server"
 import type { Act, Plan } from "../plan/plan.ts"
 
-/** JSON with quotas, which are bigints, as decimal texts. */
+/** JSON, in which quotas, which are bigints, are decimal strings. */
 export const planJson = (value: unknown, indent = 2): string =>
   JSON.stringify(value, (_, inner: unknown) => (typeof inner === "bigint" ? String(inner) : inner), indent)
 
@@ -12,7 +12,7 @@ export const planText = ({ items, counts, etag }: Plan): string => {
     ({ sign, path, itemId, acts, note }) =>
       `${sign} ${escapeControls(path === "" ? itemId : path)}: ${escapeControls([...acts.map(actText), ...(note === undefined ? [] : [note])].join("; then "))}`,
   )
-  const summary = `${counts["+"]} to create, ${counts["~"]} to change or report, ${counts["-"]} to remove, ${counts["!"]} for a person (list ${etag})`
+  const summary = `${counts["+"]} to create, ${counts["~"]} to change or report, ${counts["-"]} to remove, ${counts["!"]} for an operator (list ${etag})`
   return `${[...lines, summary].join("\n")}\n`
 }
 

@@ -7,7 +7,7 @@ import type { Trashed } from "../drivers/driver.ts"
 import type { Condition, ItemStatus } from "../loop/conditions.ts"
 import { type ItemUsage, openOnDemandQuotas, type Used, usages } from "../loop/usage.ts"
 import { jsonFlag, lookFlags } from "./flags.ts"
-import { lookingAtDisk, readStatuses } from "./session.ts"
+import { diskSession, readStatuses } from "./session.ts"
 import { planJson } from "./show-plan.ts"
 
 /** In milliseconds. */
@@ -33,7 +33,7 @@ export const status = Command.make(
     ),
   },
   Effect.fn(function* ({ json, openOndemand, ...flags }) {
-    const { settings, scope, systems } = yield* lookingAtDisk(flags)
+    const { settings, scope, systems } = yield* diskSession(flags)
     const items = Object.values(yield* readStatuses(settings.statePath)).filter(
       ({ system, itemId }) => systems.drivers.has(system) && (scope.only === undefined || itemId === scope.only),
     )
@@ -53,8 +53,7 @@ export const status = Command.make(
       .flat()
       .filter(({ itemId }) => scope.only === undefined || itemId === scope.only)
     if (Option.isSome(openOndemand)) {
-      const known = rows.flatMap(({ usage, ...item }) => (usage === null ? [] : [{ item, usage }]))
-      const quotas = yield* openOnDemandQuotas(known)
+      const quotas = yield* openOnDemandQuotas(rows.flatMap(({ usage, ...item }) => (usage ? [{ item, usage }] : [])))
       const path = openOndemand.value
       // Each user's dashboard reads the file.
       const text = `${JSON.stringify({ version: 1, timestamp: Math.floor(now / 1000), quotas })}\n`
@@ -71,7 +70,7 @@ export const status = Command.make(
   ),
 )
 
-/** Whether a directory in the trash is older than its retention: a person may delete it. */
+/** Whether a directory in the trash is older than its retention: an operator may delete it. */
 export const isExpired = ({ since }: Pick<Trashed, "since">, retentionDays: number, now: number): boolean =>
   now - Date.parse(since) > retentionDays * day
 

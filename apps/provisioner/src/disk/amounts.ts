@@ -1,4 +1,4 @@
-/** Converts the list's quotas to bytes and inodes, and those to the units of storage systems. No other module does. */
+/** Converts the list's quotas to bytes and inodes, and those to the units of storage systems. */
 import { Effect } from "effect"
 import { type QuotaKind, type Quotas, Refused } from "../drivers/driver.ts"
 
@@ -17,8 +17,8 @@ const kinds: Readonly<Record<string, { readonly kind: QuotaKind; readonly decima
   "inodes hard none": { kind: "inodesHard", decimals: 0 },
 }
 
-/** Above 8 EiB, the largest file of Linux. No file system takes more, and no number of the list is near it. */
-const mostBytes = 2n ** 63n - 1n
+/** 8 EiB, the largest file of Linux: no file system takes more, and no listed quota comes near it. */
+const maxBytes = 2n ** 63n - 1n
 
 /**
  * The quotas of an entry in bytes and inodes, rounded down to whole ones: 1 TB is 10^12 bytes. `null` stays `null`.
@@ -26,27 +26,27 @@ const mostBytes = 2n ** 63n - 1n
  * Refused: 0 or less (every file system takes 0 as unlimited), an unknown type or unit, a kind that occurs twice, a soft
  * limit above the hard one.
  */
-export const quotasOf = (listed: ReadonlyArray<ListedQuota> | null): Effect.Effect<Quotas | null, Refused> =>
-  Effect.gen(function* () {
-    if (listed === null) return null
-    const quotas: Partial<Record<QuotaKind, bigint>> = {}
-    for (const { type, quota, unit, enforcementType } of listed) {
-      const known = kinds[`${type} ${enforcementType} ${unit}`]
-      if (known === undefined) return yield* refused(`a quota of type ${type}, ${enforcementType}, in ${unit}`)
-      if (quotas[known.kind] !== undefined) return yield* refused(`two quotas ${known.kind}`)
-      quotas[known.kind] = exact(quota, known.decimals)
-    }
-    return yield* checkedQuotas(quotas)
-  })
+export const quotasOf = Effect.fnUntraced(function* (listed: ReadonlyArray<ListedQuota> | null) {
+  if (listed === null) return null
+  const quotas: Partial<Record<QuotaKind, bigint>> = {}
+  for (const { type, quota, unit, enforcementType } of listed) {
+    const known = kinds[`${type} ${enforcementType} ${unit}`]
+    if (known === undefined)
+      return yield* refused(`unknown quota: type ${type}, enforcement ${enforcementType}, unit ${unit}`)
+    if (quotas[known.kind] !== undefined) return yield* refused(`${known.kind} occurs twice`)
+    quotas[known.kind] = exact(quota, known.decimals)
+  }
+  return yield* checkedQuotas(quotas)
+})
 
-/** The quotas themselves, unless one cannot be intended: 0, negative, too large, or soft above hard. */
+/** Returns the quotas. Refused: 0, negative, too large, or soft above hard. */
 export const checkedQuotas = (quotas: Quotas): Effect.Effect<Quotas, Refused> => {
   for (const [kind, amount] of Object.entries(quotas)) {
     if (amount <= 0n) return refused(`${kind} is ${amount}: file systems take 0 as unlimited`)
-    if (amount > mostBytes) return refused(`${kind} is ${amount}: more than any file system holds`)
+    if (amount > maxBytes) return refused(`${kind} is ${amount}: more than any file system holds`)
   }
   for (const [soft, hard] of pairs) {
-    if ((quotas[soft] ?? 0n) > (quotas[hard] ?? mostBytes)) return refused(`${soft} is above ${hard}`)
+    if ((quotas[soft] ?? 0n) > (quotas[hard] ?? maxBytes)) return refused(`${soft} is above ${hard}`)
   }
   return Effect.succeed(quotas)
 }
@@ -56,9 +56,9 @@ const pairs = [
   ["inodesSoft", "inodesHard"],
 ] as const
 
-/** A decimal number times a power of ten, rounded down. Exact: multiplying as floating point is not, from 9 PB on. */
+/** A decimal number times a power of ten, rounded down. Exact: a floating-point product is not, from 9 PB on. */
 const exact = (value: number, decimals: number): bigint =>
-  // A number from 10^21 on has an exponent: it fails the bound.
+  // `toFixed` writes numbers from 10^21 on with an exponent.
   Number.isFinite(value) && value >= 0 && value < 1e21
     ? BigInt(decimals === 0 ? Math.floor(value) : value.toFixed(decimals).replace(".", ""))
     : -1n

@@ -1,6 +1,6 @@
 /**
- * Directories by open handles. Each step below a root is relative to a directory that is open, by
- * `/proc/self/fd/<fd>/<name>`, since Node has no `openat`: so no component can be replaced by a symbolic link on the way.
+ * Directories by open handles. Each step below a root is relative to an open directory, by `/proc/self/fd/<fd>/<name>` since Node
+ * has no `openat`: so no component can be replaced by a symbolic link on the way.
  */
 import { constants } from "node:fs"
 import { type FileHandle, mkdir, open, readdir, rename, rmdir } from "node:fs/promises"
@@ -20,21 +20,21 @@ export interface DirectoryStatus {
   /** At most 0o7777. */
   readonly mode: number
   /**
-   * Inode and time of birth: the same as long as the directory exists, wherever it is renamed to. Inode numbers alone are
-   * reused. The device is not part of it, because it may change with each mount.
+   * Inode and time of birth: constant while the directory exists, wherever it is renamed to. Inode numbers alone are reused. The
+   * device is not included, because it may change with each mount.
    */
   readonly identity: string
 }
 
 const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW
 /** The longest name in bytes, on every file system in use. */
-const longestName = 255
+const maxNameLength = 255
 
 const pathOf = (directory: Directory, name: string): string => `/proc/self/fd/${directory.handle.fd}/${name}`
 const shownPath = (directory: Directory, name: string): string =>
   `${directory.path === "/" ? "" : directory.path}/${name}`
 
-/** What an error number means for the step that it ended. */
+/** The driver error for a step that failed with an error of Node. */
 export const errorOf = (step: string, cause: unknown): DriverError => {
   const { code = "" } = cause as NodeJS.ErrnoException
   const detail = meanings[code] ?? (code || String(cause))
@@ -70,30 +70,25 @@ const openAt = (at: string, path: string): Effect.Effect<Directory | null, Drive
     (handle) => Effect.promise(async () => handle?.close()),
   ).pipe(Effect.map((handle) => (handle === null ? null : { handle, path })))
 
-/** The directory `name` in an open one, or `null`. `Conflict` for a symbolic link and anything else. */
+/** The directory `name` in an open one, or `null` if it is missing. `Conflict` for a symbolic link and anything else. */
 export const openChild = (parent: Directory, name: string): Effect.Effect<Directory | null, DriverError, Scope.Scope> =>
   openAt(pathOf(parent, name), shownPath(parent, name))
 
 /** Follows the components from an open directory; `null` as soon as one is missing. */
-export const openBelow = (
-  start: Directory,
-  components: ReadonlyArray<string>,
-): Effect.Effect<Directory | null, DriverError, Scope.Scope> =>
-  Effect.gen(function* () {
-    let current: Directory | null = start
-    for (const name of components) {
-      if (current === null) return null
-      current = yield* openChild(current, name)
-    }
-    return current
-  })
+export const openBelow = Effect.fnUntraced(function* (start: Directory, components: ReadonlyArray<string>) {
+  let current: Directory | null = start
+  for (const name of components) {
+    if (current === null) return null
+    current = yield* openChild(current, name)
+  }
+  return current
+})
 
 /** An absolute directory, from `/` on, without following a symbolic link; `null` if it is missing. */
-export const openAbsolute = (path: string): Effect.Effect<Directory | null, DriverError, Scope.Scope> =>
-  Effect.gen(function* () {
-    const start = yield* openAt("/", "/")
-    return start === null ? null : yield* openBelow(start, path.split("/").filter(Boolean))
-  })
+export const openAbsolute = Effect.fnUntraced(function* (path: string) {
+  const start = yield* openAt("/", "/")
+  return start === null ? null : yield* openBelow(start, path.split("/").filter(Boolean))
+})
 
 /**
  * The components of a path below a root. Refused: a path that is the root or outside, `.` and `..`, an empty or hidden
@@ -105,8 +100,8 @@ export const componentsBelow = (root: string, path: string): Effect.Effect<reado
   const [first = "", ...others] = path.slice(root.length + 1).split("/")
   for (const name of [first, ...others]) {
     if (name === "" || name.startsWith(".")) return refused("an empty or hidden component")
-    if (name.includes("\0") || Buffer.byteLength(name) > longestName)
-      return refused("a component that cannot be a name")
+    if (name.includes("\0") || Buffer.byteLength(name) > maxNameLength)
+      return refused("a component that is not a valid name")
   }
   return Effect.succeed([first, ...others])
 }
@@ -117,27 +112,26 @@ export const statusOf = (directory: Directory): Effect.Effect<DirectoryStatus, D
     return { uid: Number(uid), gid: Number(gid), mode: Number(mode & 0o7777n), identity: `${ino}:${birthtimeNs}` }
   })
 
-/** Sets owner and group, then the mode: the other way round would clear setgid. Returns what was read back. */
-export const setOwnerAndMode = (
+/** Sets owner and group, then the mode, since `chown` clears setgid. `Conflict` if what is read back differs. */
+export const setOwnerAndMode = Effect.fnUntraced(function* (
   directory: Directory,
   wanted: { readonly uid: number; readonly gid: number; readonly mode: number },
-): Effect.Effect<"changed" | "unchanged", DriverError> =>
-  Effect.gen(function* () {
-    const agrees = (status: DirectoryStatus) =>
-      status.uid === wanted.uid && status.gid === wanted.gid && status.mode === wanted.mode
-    if (agrees(yield* statusOf(directory))) return "unchanged" as const
-    const step = `owner and mode of ${directory.path}`
-    yield* attempt(step, async () => {
-      await directory.handle.chown(wanted.uid, wanted.gid)
-      await directory.handle.chmod(wanted.mode)
-    })
-    const now = yield* statusOf(directory)
-    if (agrees(now)) return "changed" as const
-    const detail = `${wanted.uid}:${wanted.gid} ${octal(wanted.mode)} was set, ${now.uid}:${now.gid} ${octal(now.mode)} read back`
-    return yield* new Conflict({ step, detail })
+) {
+  const agrees = (status: DirectoryStatus) =>
+    status.uid === wanted.uid && status.gid === wanted.gid && status.mode === wanted.mode
+  if (agrees(yield* statusOf(directory))) return "unchanged" as const
+  const step = `owner and mode of ${directory.path}`
+  yield* attempt(step, async () => {
+    await directory.handle.chown(wanted.uid, wanted.gid)
+    await directory.handle.chmod(wanted.mode)
   })
+  const now = yield* statusOf(directory)
+  if (agrees(now)) return "changed" as const
+  const detail = `${wanted.uid}:${wanted.gid} ${octal(wanted.mode)} was set, ${now.uid}:${now.gid} ${octal(now.mode)} read back`
+  return yield* new Conflict({ step, detail })
+})
 
-/** `2770`, as `chmod` has it. */
+/** Four octal digits, such as `2770`. */
 export const octal = (mode: number): string => mode.toString(8).padStart(4, "0")
 
 export const namesIn = (directory: Directory): Effect.Effect<ReadonlyArray<string>, DriverError> =>
@@ -154,53 +148,50 @@ export const sync = (directory: Directory): Effect.Effect<void, DriverError> =>
 const claimMode = 0o1000
 const setgid = 0o2000
 
-/** Whether it is the claim of a `renameInto` that was killed: it is empty, and is ignored. */
+/** Whether it is a claim that a killed `renameInto` left: it is empty, and is ignored. */
 export const isClaim = (status: DirectoryStatus): boolean =>
   status.uid === process.geteuid?.() && (status.mode & ~setgid) === claimMode
 
 /**
- * Renames without replacing anything. Node has no `renameat2`, and `rename` replaces an empty directory in silence. So an
- * empty directory is made first, as a claim, which fails if anything has the name; then `rename` replaces that one, which
- * fails if it is no longer empty. `mv -n` is no alternative: it copies if it cannot rename.
+ * Renames without replacing anything. Node has no `renameat2`, and `rename` silently replaces an empty directory. So an empty
+ * directory is made first, as a claim, which fails if the name is taken; then `rename` replaces it, which fails if it is no
+ * longer empty. `mv -n` is not an alternative: it copies if it cannot rename.
  *
- * Not prevented: another root process that replaces the claim by an empty directory of its own in between. That directory is lost.
+ * Not prevented: another root process that replaces the claim with an empty directory of its own in between, which is then lost.
  *
  * @param moved the directory that is renamed, open: what is at the new place is compared with it
  */
-export const renameInto = (
+export const renameInto = Effect.fnUntraced(function* (
   moved: Directory,
   [from, name]: readonly [Directory, string],
   [to, newName]: readonly [Directory, string],
-): Effect.Effect<void, DriverError> =>
-  Effect.scoped(
-    Effect.gen(function* () {
-      const step = `rename ${shownPath(from, name)} to ${shownPath(to, newName)}`
-      const claimed = yield* attempt(step, () => mkdir(pathOf(to, newName), claimMode)).pipe(
-        Effect.catchTag("Conflict", (conflict) =>
-          Effect.gen(function* () {
-            const there = yield* openChild(to, newName)
-            if (there === null || !isClaim(yield* statusOf(there))) return yield* conflict
-          }),
-        ),
-        Effect.andThen(openChild(to, newName)),
-      )
-      if (claimed === null) return yield* new UnknownOutcome({ step, detail: "the claim has disappeared" })
-      const source = yield* openChild(from, name)
-      const { identity } = yield* statusOf(moved)
-      if (source === null || (yield* statusOf(source)).identity !== identity) {
-        yield* withdrawClaim(to, newName)
-        return yield* new Conflict({ step, detail: "another directory is there" })
-      }
-      yield* attempt(step, () => rename(pathOf(from, name), pathOf(to, newName))).pipe(
-        Effect.tapError(() => withdrawClaim(to, newName)),
-      )
-      yield* sync(to)
-      if (from !== to) yield* sync(from)
-      const now = yield* openChild(to, newName)
-      if (now === null || (yield* statusOf(now)).identity !== identity)
-        return yield* new UnknownOutcome({ step, detail: "the directory is not at its new place" })
-    }),
+) {
+  const step = `rename ${shownPath(from, name)} to ${shownPath(to, newName)}`
+  const claimed = yield* attempt(step, () => mkdir(pathOf(to, newName), claimMode)).pipe(
+    Effect.catchTag("Conflict", (conflict) =>
+      Effect.gen(function* () {
+        const there = yield* openChild(to, newName)
+        if (there === null || !isClaim(yield* statusOf(there))) return yield* conflict
+      }),
+    ),
+    Effect.andThen(openChild(to, newName)),
   )
+  if (claimed === null) return yield* new UnknownOutcome({ step, detail: "the claim has disappeared" })
+  const source = yield* openChild(from, name)
+  const { identity } = yield* statusOf(moved)
+  if (source === null || (yield* statusOf(source)).identity !== identity) {
+    yield* withdrawClaim(to, newName)
+    return yield* new Conflict({ step, detail: "another directory is there" })
+  }
+  yield* attempt(step, () => rename(pathOf(from, name), pathOf(to, newName))).pipe(
+    Effect.tapError(() => withdrawClaim(to, newName)),
+  )
+  yield* sync(to)
+  if (from !== to) yield* sync(from)
+  const now = yield* openChild(to, newName)
+  if (now === null || (yield* statusOf(now)).identity !== identity)
+    return yield* new UnknownOutcome({ step, detail: "the directory is not at its new place" })
+}, Effect.scoped)
 
 /** A leftover claim does no harm, so the first error is the one to report. */
 const withdrawClaim = (parent: Directory, name: string) =>

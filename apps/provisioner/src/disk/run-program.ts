@@ -6,10 +6,10 @@ import type { Directory } from "./directory.ts"
 
 /** How long a program may take, in milliseconds. A quota command of a busy Lustre takes seconds. */
 const deadlineMillis = 60_000
-/** In bytes. The longest output that is read, of a report on 10,000 projects, is below a megabyte. */
-const mostOutput = 4 * 1024 * 1024
-/** How much of a program's error text an error quotes, in characters. */
-const mostQuoted = 300
+/** In characters. The longest output, a report on 10,000 projects, is below a megabyte. */
+const maxOutput = 4 * 1024 * 1024
+/** How much of a program's output an error quotes, in characters. */
+const maxQuoted = 300
 
 export interface Ran {
   readonly code: number
@@ -19,15 +19,15 @@ export interface Ran {
 
 export interface RunOptions {
   /**
-   * An open directory, which the program finds at `givenDirectory`. The number is the child's own, so it cannot come to mean
-   * another directory.
+   * An open directory, which the program finds at `givenDirectory`. The descriptor belongs to the child, so it always refers to
+   * this directory.
    */
   readonly given?: Directory
   /** In milliseconds. Default a minute. */
   readonly deadline?: number
 }
 
-/** The path under which a program finds the directory that it was given: `/.`, so that it is never taken for a link. */
+/** The path of the directory that a program is given. It ends in `/.`, so that it is not taken for a symbolic link. */
 export const givenDirectory = "/proc/self/fd/3/."
 
 /**
@@ -48,18 +48,18 @@ export const runProgram = (
       env: { PATH: `${process.env.PATH ?? ""}:/usr/sbin:/sbin:/usr/bin:/bin`, LC_ALL: "C" },
       cwd: "/",
     })
-    // What it started may hold the pipes open, so their end is not waited for.
+    // Do not wait for the pipes to end: a child of the program may hold them open.
     const stop = (detail: string) => {
       child.kill("SIGKILL")
       for (const stream of [child.stdout, child.stderr]) stream?.destroy()
       resume(Effect.fail(new UnknownOutcome({ step, detail })))
     }
-    const timer = setTimeout(() => stop(`no end within ${deadline} ms`), deadline)
+    const timer = setTimeout(() => stop(`not finished within ${deadline} ms`), deadline)
     const output = { stdout: "", stderr: "" }
     for (const name of ["stdout", "stderr"] as const) {
       child[name]?.setEncoding("utf8").on("data", (text: string) => {
         output[name] += text
-        if (output[name].length > mostOutput) stop(`more than ${mostOutput} characters of output`)
+        if (output[name].length > maxOutput) stop(`more than ${maxOutput} characters of output`)
       })
     }
     child.on("error", (error) => {
@@ -68,7 +68,7 @@ export const runProgram = (
     })
     child.on("close", (code, signal) => {
       clearTimeout(timer)
-      if (code === null) return stop(`ended by ${signal}`)
+      if (code === null) return stop(`killed by ${signal}`)
       resume(Effect.succeed({ code, ...output }))
     })
     return Effect.sync(() => {
@@ -81,13 +81,13 @@ export const runProgram = (
 /** What a failure of a program means. */
 type Meaning = (ran: Ran) => "unknown" | "conflict" | "refused"
 
-/** Only what certainly has changed nothing is refused; anything else may have happened. */
+/** Refused only if the program certainly changed nothing; otherwise the outcome is unknown. */
 const usualMeaning: Meaning = ({ stderr }) =>
   /not permitted|permission denied|not supported|invalid option|unrecognized option|usage:/i.test(stderr)
     ? "refused"
     : "unknown"
 
-/** The standard output of a program that has to succeed. */
+/** The standard output of a program that must succeed. */
 export const outputOf = (
   program: string,
   args: ReadonlyArray<string>,
@@ -102,7 +102,7 @@ export const outputOf = (
   })
 
 const quoted = ({ code, stderr, stdout }: Ran): string =>
-  `exit code ${code}: ${(stderr.trim() || stdout.trim()).replaceAll(/\s+/g, " ").slice(0, mostQuoted)}`
+  `exit code ${code}: ${(stderr.trim() || stdout.trim()).replaceAll(/\s+/g, " ").slice(0, maxQuoted)}`
 
 const stepOf = (program: string, args: ReadonlyArray<string>): string =>
-  [program, ...args].join(" ").slice(0, mostQuoted)
+  [program, ...args].join(" ").slice(0, maxQuoted)

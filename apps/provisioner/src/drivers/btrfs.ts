@@ -1,4 +1,4 @@
-/** btrfs: each directory is a subvolume, and its quota the limit of its qgroup. There are no soft limits and none of inodes. */
+/** btrfs: each directory is a subvolume, and its quota the limit of its qgroup. It has neither soft limits nor limits of inodes. */
 import { Effect, Semaphore } from "effect"
 import type { Directory } from "../disk/directory.ts"
 import { givenDirectory, outputOf, runProgram } from "../disk/run-program.ts"
@@ -9,69 +9,70 @@ import type { Place, QuotaSystem } from "./quota-system.ts"
 const inodeOfSubvolume = 256n
 
 /**
- * Subvolumes are made and limited one at a time: with several at once, a limit that had been read back was sometimes gone
- * afterwards (Linux 6.18).
+ * Subvolumes are made and limited one at a time: with several at once, a limit that had been read back sometimes disappeared
+ * (Linux 6.18).
  */
-const turn = Semaphore.makeUnsafe(1)
+const mutex = Semaphore.makeUnsafe(1)
 
 export const btrfsSystem: QuotaSystem = {
   name: "btrfs",
   capabilities: { enforces: ["spaceHard"], granularity: { bytes: 1n, inodes: 1n }, countsInodes: false },
   make: (parent, name) =>
-    turn.withPermit(
+    mutex.withPermit(
       Effect.asVoid(outputOf("btrfs", ["subvolume", "create", "--", `${givenDirectory}/${name}`], { given: parent })),
     ),
   tie: ({ directory }) => isSubvolume(directory),
   setQuotas: ({ directory }, { spaceHard }) => {
     const limit = spaceHard === undefined ? "none" : String(spaceHard)
-    return turn.withPermit(
+    return mutex.withPermit(
       Effect.asVoid(outputOf("btrfs", ["qgroup", "limit", "--", limit, givenDirectory], { given: directory })),
     )
   },
   readQuotas: (place) => Effect.map(qgroupOf(place), ({ limit }) => (limit === null ? {} : { spaceHard: limit })),
   usage: (place) =>
-    // What was written counts once it is committed.
+    // Data counts only after it is committed.
     Effect.flatMap(qgroupOf(place, "--sync"), ({ used, isAccurate }) =>
       isAccurate
         ? Effect.succeed({ bytes: used, inodes: null })
         : Effect.fail(
-            new UnknownOutcome({ step: `usage of ${place.path}`, detail: "btrfs counts anew (quota rescan)" }),
+            new UnknownOutcome({ step: `usage of ${place.path}`, detail: "btrfs is recounting (quota rescan)" }),
           ),
     ),
 }
 
-const isSubvolume = (directory: Directory): Effect.Effect<void, DriverError> =>
-  Effect.gen(function* () {
-    const { ino } = yield* Effect.promise(() => directory.handle.stat({ bigint: true }))
-    if (ino === inodeOfSubvolume) return
-    return yield* new Conflict({ step: `subvolume ${directory.path}`, detail: "it is a plain directory" })
-  })
+const isSubvolume = Effect.fnUntraced(function* (directory: Directory) {
+  const { ino } = yield* Effect.promise(() => directory.handle.stat({ bigint: true }))
+  if (ino === inodeOfSubvolume) return
+  return yield* new Conflict({ step: `subvolume ${directory.path}`, detail: "it is a plain directory" })
+})
 
 interface Qgroup {
   readonly used: bigint
   readonly limit: bigint | null
-  /** Not while a rescan runs, nor if one is needed. */
+  /** `false` while a rescan runs or is needed. */
   readonly isAccurate: boolean
 }
 
 /** The qgroup of a subvolume: `0/<id>  <referenced>  <exclusive>  <limit>  <limit of exclusive>  …`, in bytes. */
-const qgroupOf = ({ directory }: Place, ...options: ReadonlyArray<string>): Effect.Effect<Qgroup, DriverError> =>
-  Effect.gen(function* () {
-    yield* isSubvolume(directory)
-    const args = ["qgroup", "show", "-re", "--raw", "-f", ...options, "--", givenDirectory]
-    const step = `btrfs qgroup show ${directory.path}`
-    const { code, stdout, stderr } = yield* runProgram("btrfs", args, { given: directory })
-    if (/quotas? not enabled/i.test(stderr))
-      return yield* new Refused({ step, detail: "quotas are not enabled: run `btrfs quota enable` on the file system" })
-    const row = stdout
-      .split("\n")
-      .map((line) => line.trim().split(/\s+/))
-      .find(([first]) => first?.startsWith("0/"))
-    const [, used = "", , limit = ""] = row ?? []
-    if (code !== 0 || !/^\d+$/.test(used) || !/^(\d+|none)$/.test(limit))
-      return yield* new Conflict({
-        step,
-        detail: `no qgroup of its own: ${stderr.trim() || stdout.trim()}`.slice(0, 300),
-      })
-    return { used: BigInt(used), limit: limit === "none" ? null : BigInt(limit), isAccurate: stderr.trim() === "" }
-  })
+const qgroupOf = Effect.fnUntraced(function* (
+  { directory }: Place,
+  ...options: ReadonlyArray<string>
+): Effect.fn.Return<Qgroup, DriverError> {
+  yield* isSubvolume(directory)
+  const args = ["qgroup", "show", "-re", "--raw", "-f", ...options, "--", givenDirectory]
+  const step = `btrfs qgroup show ${directory.path}`
+  const { code, stdout, stderr } = yield* runProgram("btrfs", args, { given: directory })
+  if (/quotas? not enabled/i.test(stderr))
+    return yield* new Refused({ step, detail: "quotas are not enabled: run `btrfs quota enable` on the file system" })
+  const row = stdout
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/))
+    .find(([first]) => first?.startsWith("0/"))
+  const [, used = "", , limit = ""] = row ?? []
+  if (code !== 0 || !/^\d+$/.test(used) || !/^(\d+|none)$/.test(limit))
+    return yield* new Conflict({
+      step,
+      detail: `no qgroup of its own: ${stderr.trim() || stdout.trim()}`.slice(0, 300),
+    })
+  return { used: BigInt(used), limit: limit === "none" ? null : BigInt(limit), isAccurate: stderr.trim() === "" }
+})

@@ -1,13 +1,13 @@
-/** Plain directories for trials: the quotas are recorded in the registry, and not enforced. */
+/** Plain directories, for trials: quotas are recorded in the registry and not enforced. */
 import { lstat, opendir } from "node:fs/promises"
 import { Effect } from "effect"
 import { errorOf } from "../disk/directory.ts"
 import type { Quotas } from "./driver.ts"
 import type { QuotaSystem } from "./quota-system.ts"
 
-/** Files and directories that a usage counts before it gives up. */
-const mostCounted = 1_000_000
-/** `st_blocks` counts these, whatever the file system's blocks. */
+/** Files and directories that `usage` counts before it gives up. */
+const maxCounted = 1_000_000
+/** The unit of `st_blocks` on every file system. */
 const bytesOfBlock = 512
 
 export const directorySystem: QuotaSystem = {
@@ -34,7 +34,7 @@ export const directorySystem: QuotaSystem = {
         const count = async (path: string) => {
           const { blocks } = await lstat(path)
           bytes += blocks * bytesOfBlock
-          if (++inodes > mostCounted) throw new Error(`more than ${mostCounted} files`)
+          if (++inodes > maxCounted) throw new Error(`more than ${maxCounted} files`)
         }
         const top = `/proc/self/fd/${directory.handle.fd}/.`
         await count(top)

@@ -125,26 +125,8 @@ export interface Unlisted {
   readonly itemId: string | null
 }
 
-/** The steps that change nothing, neither below the root nor in the registry: they need no lock. */
-export type Reader = Pick<
-  Driver,
-  | "name"
-  | "root"
-  | "capabilities"
-  | "look"
-  | "readBack"
-  | "differences"
-  | "usage"
-  | "trashed"
-  | "unlisted"
-  | "adoptable"
->
-
-/**
- * One storage system below one root. All steps are idempotent and may be repeated after a crash. There must be one writer
- * per root: the reconciler holds the lock. Steps for different items may run concurrently.
- */
-export interface Driver {
+/** The part of a driver that only reads, both below the root and in the registry: it needs no lock. */
+export interface Reader {
   /** `directory`, `btrfs`, `lustre`, `vast`, `ext4` or `xfs`. */
   readonly name: string
   /** The directory, absolute and free of symbolic links, that no step leaves. */
@@ -163,6 +145,40 @@ export interface Driver {
     isShared: boolean,
   ) => Effect.Effect<{ readonly whereabouts: Whereabouts; readonly atPath: Observed | null }, DriverError>
 
+  /** What is at `item.path`, or `null` if nothing is. `Conflict` for anything but a directory, symbolic links included. */
+  readonly readBack: (item: Item) => Effect.Effect<Observed | null, DriverError>
+
+  /**
+   * Whether what was read is what is listed: group, mode, owner, and the quotas that this driver enforces, rounded to its
+   * granularity. The differences, such as `mode 0755, not 2770`; empty if there are none.
+   */
+  readonly differences: (listed: Listed, observed: Observed) => ReadonlyArray<string>
+
+  /** The usage of the directory at `item.path`, which must be this item's. */
+  readonly usage: (item: Item) => Effect.Effect<Usage, DriverError>
+
+  /**
+   * Whether `adopt` may take over the directory at `listed.path`; changes nothing. `Conflict` if there is none, or not a
+   * directory; if it is marked or known as another item's; if it has another group; if this item's directory is elsewhere; if
+   * its project ID is another item's. Refused: a system with project IDs, and the directory has none of those configured.
+   */
+  readonly adoptable: (listed: Listed) => Effect.Effect<void, DriverError>
+
+  /**
+   * What is on the disk but not at one of the paths, in their order: the directories of this driver, and whatever else is
+   * beside a path or beside a directory above one. Hidden names are the drivers' own. A path outside the root counts for nothing.
+   */
+  readonly unlisted: (paths: ReadonlySet<string>) => Effect.Effect<ReadonlyArray<Unlisted>, DriverError>
+
+  /** What is in the trash. Nothing here is ever deleted by a driver. */
+  readonly trashed: () => Effect.Effect<ReadonlyArray<Trashed>, DriverError>
+}
+
+/**
+ * One storage system below one root. All steps are idempotent and may be repeated after a crash. There must be one writer
+ * per root: the reconciler holds the lock. Steps for different items may run concurrently.
+ */
+export interface Driver extends Reader {
   /**
    * The directory of a tenant or customer: made with the mode, owned by this process, if it is missing. An existing one is
    * left as it is. `Conflict` if something other than a directory is there.
@@ -184,15 +200,6 @@ export interface Driver {
    */
   readonly ensureQuota: (item: Item, quotas: Quotas) => Effect.Effect<Outcome, DriverError>
 
-  /** What is at `item.path`, or `null` if nothing is. `Conflict` for anything but a directory, symbolic links included. */
-  readonly readBack: (item: Item) => Effect.Effect<Observed | null, DriverError>
-
-  /**
-   * Whether what was read is what is listed: group, mode, owner, and the quotas that this driver enforces, rounded to its
-   * granularity. The differences, such as `mode 0755, not 2770`; empty if there are none.
-   */
-  readonly differences: (listed: Listed, observed: Observed) => ReadonlyArray<string>
-
   /**
    * Renames the item's directory into the trash of the root, under a name made of item and order. `unchanged` if it is there
    * already. `Conflict` if the directory at the path is not this item's, or if there is none of this item anywhere.
@@ -208,28 +215,9 @@ export interface Driver {
    */
   readonly move: (item: Item, from: string) => Effect.Effect<Outcome, DriverError>
 
-  /** The usage of the directory at `item.path`, which must be this item's. */
-  readonly usage: (item: Item) => Effect.Effect<Usage, DriverError>
-
-  /**
-   * Whether `adopt` may take over the directory at `listed.path`; changes nothing. `Conflict` if there is none, or not a
-   * directory; if it is marked or known as another item's; if it has another group; if this item's directory is elsewhere; if
-   * its project ID is another item's. Refused: a system with project IDs, and the directory has none of those configured.
-   */
-  readonly adoptable: (listed: Listed) => Effect.Effect<void, DriverError>
-
   /**
    * Takes over a directory that another program has made: marks and remembers it as the item's, and changes nothing else.
    * `unchanged` if that was done already. Fails as `adoptable` does, and if its quota is not one of its own.
    */
   readonly adopt: (listed: Listed) => Effect.Effect<Outcome, DriverError>
-
-  /**
-   * What is on the disk but not at one of the paths, in their order: the directories of this driver, and whatever else is
-   * beside a path or beside a directory above one. Hidden names are the drivers' own. A path outside the root counts for nothing.
-   */
-  readonly unlisted: (paths: ReadonlySet<string>) => Effect.Effect<ReadonlyArray<Unlisted>, DriverError>
-
-  /** What is in the trash. Nothing here is ever deleted by a driver. */
-  readonly trashed: () => Effect.Effect<ReadonlyArray<Trashed>, DriverError>
 }

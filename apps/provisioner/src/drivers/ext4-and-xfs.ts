@@ -14,7 +14,7 @@ export const projectQuotaSystem = (
   mount: string,
   projectIds: QuotaSystem["projectIds"],
 ): QuotaSystem => {
-  /** `lsattr -p -d`: `1000 ---------------------P /path`. On XFS, Linux 5.13 and later show the flag. */
+  /** `lsattr -p -d` prints `1000 ---------------------P /path`. XFS shows the flag since Linux 5.13. */
   const project = (given: Directory) =>
     Effect.flatMap(outputOf("lsattr", ["-p", "-d", "--", givenDirectory], { given }), (text) => {
       const [, id, flags = ""] = /^\s*(\d{1,10}) ([A-Za-z-]+) /.exec(text) ?? []
@@ -24,12 +24,11 @@ export const projectQuotaSystem = (
         : Effect.succeed({ id: Number(id), inherits: flags.includes("P") })
     })
   /** `quota` also exits with 1 if a quota is exceeded. */
-  const row = (id: number) =>
-    Effect.gen(function* () {
-      const args = ["-P", "-v", "-w", "-p", `--filesystem=${mount}`, String(id)]
-      const { stdout, stderr } = yield* runProgram("quota", args)
-      return yield* readQuotaTable(`quota -P ${id} ${mount}`, `${stderr}\n${stdout}`)
-    })
+  const row = Effect.fnUntraced(function* (id: number) {
+    const args = ["-P", "-v", "-w", "-p", `--filesystem=${mount}`, String(id)]
+    const { stdout, stderr } = yield* runProgram("quota", args)
+    return yield* readQuotaTable(`quota -P ${id} ${mount}`, `${stderr}\n${stdout}`)
+  })
   return {
     name,
     capabilities: {
@@ -51,16 +50,15 @@ export const projectQuotaSystem = (
       set: (id, quotas) =>
         Effect.asVoid(outputOf("setquota", ["-P", String(id), ...limitsOf(quotas, kibibytes), mount])),
     }),
-    check: (root) =>
-      Effect.gen(function* () {
-        const step = `project quotas of ${mount}`
-        const detail =
-          "the kernel or the mount has none: mount with prjquota, on a kernel with CONFIG_QFMT_V2 or XFS_QUOTA"
-        // ID 0 always has a row if there are project quotas.
-        yield* Effect.mapError(row(0), (error) => new Refused({ step, detail: `${detail} (${error.detail})` }))
-        const { id, inherits } = yield* project(root)
-        if (id !== 0 || inherits)
-          return yield* new Refused({ step, detail: `the root has the project ID ${id}: choose a root with ID 0` })
-      }),
+    check: Effect.fnUntraced(function* (root) {
+      const step = `project quotas of ${mount}`
+      const detail =
+        "not supported by the kernel or the mount: mount with prjquota, on a kernel with CONFIG_QFMT_V2 or XFS_QUOTA"
+      // ID 0 always has a row if there are project quotas.
+      yield* Effect.mapError(row(0), (error) => new Refused({ step, detail: `${detail} (${error.detail})` }))
+      const { id, inherits } = yield* project(root)
+      if (id !== 0 || inherits)
+        return yield* new Refused({ step, detail: `the root has the project ID ${id}: choose a root with ID 0` })
+    }),
   }
 }

@@ -13,7 +13,7 @@ export const lustreSystem = (mount: string, projectIds: QuotaSystem["projectIds"
   const lfs = (args: ReadonlyArray<string>, given?: Directory) =>
     outputOf("lfs", args, given === undefined ? {} : { given })
 
-  /** `lfs project -d`: `  1000 P /path`; the flag `P` is that new files inherit the ID. */
+  /** `lfs project -d` prints `  1000 P /path`; `P` means that new files inherit the ID. */
   const project = (
     directory: Directory,
   ): Effect.Effect<{ readonly id: number; readonly inherits: boolean }, DriverError> =>
@@ -29,20 +29,19 @@ export const lustreSystem = (mount: string, projectIds: QuotaSystem["projectIds"
     name: "lustre",
     capabilities: {
       enforces: ["spaceSoft", "spaceHard", "inodesSoft", "inodesHard"],
-      // Inodes are granted to servers in such portions: other limits are reached early.
+      // Servers are granted inodes in such portions: other limits would be reached early.
       granularity: { bytes: 1024n, inodes: 1024n },
       countsInodes: true,
     },
     ...projectQuotas({
       projectIds,
       project,
-      tie: (directory, id) =>
-        Effect.gen(function* () {
-          yield* lfs(["project", "-p", String(id), "-s", givenDirectory], directory)
-          const wrong = yield* lfs(["project", "-c", "-r", "-p", String(id), givenDirectory], directory)
-          if (wrong.trim() !== "")
-            return yield* new Conflict({ step: `lfs project -c ${directory.path}`, detail: wrong.trim().slice(0, 300) })
-        }),
+      tie: Effect.fnUntraced(function* (directory, id) {
+        yield* lfs(["project", "-p", String(id), "-s", givenDirectory], directory)
+        const wrong = yield* lfs(["project", "-c", "-r", "-p", String(id), givenDirectory], directory)
+        if (wrong.trim() !== "")
+          return yield* new Conflict({ step: `lfs project -c ${directory.path}`, detail: wrong.trim().slice(0, 300) })
+      }),
       row: (id) =>
         Effect.flatMap(lfs(["quota", "-p", String(id), mount]), (text) =>
           readQuotaTable(`lfs quota -p ${id} ${mount}`, text),
@@ -63,4 +62,4 @@ export const lustreSystem = (mount: string, projectIds: QuotaSystem["projectIds"
 }
 
 const inherited = (id: number) =>
-  `the root has the project ID ${id}, which new directories inherit, and renaming out of it is not possible: choose a root with ID 0`
+  `the root has the project ID ${id}, which new directories inherit, and a rename out of it is impossible: choose a root with ID 0`

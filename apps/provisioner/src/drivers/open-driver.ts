@@ -5,21 +5,13 @@ import { directorySystem } from "./directory.ts"
 import type { Driver, DriverError, Reader } from "./driver.ts"
 import { projectQuotaSystem } from "./ext4-and-xfs.ts"
 import { lustreSystem } from "./lustre.ts"
-import { makeDriver, makeReader } from "./make-driver.ts"
+import { makeDriver, type RootSettings } from "./make-driver.ts"
 import { type ProjectIds, projectIdRange } from "./project-quotas.ts"
 import type { QuotaSystem } from "./quota-system.ts"
 import { type VastSettings, vastSystem } from "./vast.ts"
 
-/** The settings that every driver has. */
-export interface CommonSettings {
-  /** Absolute, without symbolic links: everything is done below it, and nothing outside. */
-  readonly root: string
-  /** The file of this root's registry: project IDs, where each item's directory is. Outside of the root; made if missing. */
-  readonly registry: string
-}
-
 /** A driver and its settings. */
-export type DriverSettings = CommonSettings &
+export type DriverSettings = RootSettings &
   (
     | { readonly type: "directory" }
     | { readonly type: "btrfs" }
@@ -33,15 +25,15 @@ export type DriverSettings = CommonSettings &
   )
 
 /**
- * Opens the root, or refuses: it is missing, not a directory, writable by others, behind a symbolic link, or looks as if its
- * file system were not mounted; a program or a quota feature is missing.
+ * Opens the root. Refused if it is missing, not a directory, writable by others, behind a symbolic link, or looks unmounted, or
+ * if a program or a quota feature is missing.
  */
 export const openDriver = (settings: DriverSettings): Effect.Effect<Driver, DriverError, Scope.Scope> =>
   Effect.flatMap(systemOf(settings), (system) => makeDriver(settings, system))
 
 /** Like `openDriver`, for commands that only read: nothing is made, not even the trash of a new root. */
 export const openReader = (settings: DriverSettings): Effect.Effect<Reader, DriverError, Scope.Scope> =>
-  Effect.flatMap(systemOf(settings), (system) => makeReader(settings, system))
+  Effect.flatMap(systemOf(settings), (system) => makeDriver(settings, system, true))
 
 const systemOf = (settings: DriverSettings): Effect.Effect<QuotaSystem, DriverError, Scope.Scope> => {
   switch (settings.type) {

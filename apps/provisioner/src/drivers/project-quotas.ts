@@ -1,4 +1,4 @@
-/** What all systems with project IDs have in common: an ID for each directory, verified before anything relies on it. */
+/** What systems with project IDs share: an ID for each directory, verified before anything relies on it. */
 import { Effect } from "effect"
 import type { Directory } from "../disk/directory.ts"
 import { Conflict, type DriverError, type Quotas, Refused } from "./driver.ts"
@@ -7,20 +7,20 @@ import type { QuotaRow } from "./quota-table.ts"
 
 /** The range of IDs that may be assigned, one for each directory. */
 export interface ProjectIds {
-  /** Default 1,000,000,000: far from GIDs, which other programs use as project IDs. At least 1. */
+  /** Default 1,000,000,000: far above GIDs, which other programs use as project IDs. At least 1. */
   readonly first?: number
   /** Default 1,999,999,999. At most 2^32 - 2: the last number means "none". */
   readonly last?: number
 }
 
-const greatestProjectId = 2 ** 32 - 2
+const maxProjectId = 2 ** 32 - 2
 
 /** The range, or `Refused`: 0 is the ID of everything without one. */
 export const projectIdRange = ({
   first = 1_000_000_000,
   last = 1_999_999_999,
 }: ProjectIds = {}): Effect.Effect<{ readonly first: number; readonly last: number }, Refused> =>
-  Number.isInteger(first) && Number.isInteger(last) && 1 <= first && first <= last && last <= greatestProjectId
+  Number.isInteger(first) && Number.isInteger(last) && 1 <= first && first <= last && last <= maxProjectId
     ? Effect.succeed({ first, last })
     : Effect.fail(
         new Refused({ step: "project IDs", detail: `from ${first} to ${last}: they must be from 1 to 2^32 - 2` }),
@@ -29,7 +29,7 @@ export const projectIdRange = ({
 /** The part of a quota system that follows from four commands. */
 export const projectQuotas = (commands: {
   readonly projectIds: QuotaSystem["projectIds"]
-  /** The ID of a directory, and whether what is made in it inherits the ID. */
+  /** The ID of a directory, and whether new files in it inherit the ID. */
   readonly project: (
     directory: Directory,
   ) => Effect.Effect<{ readonly id: number; readonly inherits: boolean }, DriverError>

@@ -1,6 +1,6 @@
 /**
- * What a storage system adds to plain directories: the one interface that a new driver implements. `make-driver.ts` does all
- * that is the same for each of them: paths, owners, marks, the trash, comparing what was read back.
+ * What a storage system adds to plain directories: the only interface that a new driver implements. `make-driver.ts` does the
+ * rest, which is the same for all systems: paths, owners, marks, the trash, comparing what was read back.
  */
 import type { Effect } from "effect"
 import type { Directory } from "../disk/directory.ts"
@@ -21,13 +21,13 @@ export interface Place {
 export interface QuotaSystem {
   readonly name: string
   readonly capabilities: Capabilities
-  /** Whether the system can be used below this root, when the driver is opened: quotas are on, nothing is inherited. */
+  /** Called when the driver is opened. Fails unless quotas are on, and the root passes no project ID on. */
   readonly check?: (root: Directory) => Effect.Effect<void, DriverError>
   /** Equivalent limits in the form that the system stores, for example without a soft one that equals the hard one. */
   readonly normalise?: (quotas: Quotas) => Quotas
   /** The range of project IDs, if directories get one. Each is assigned once. */
   readonly projectIds?: { readonly first: number; readonly last: number }
-  /** Whether a project ID has neither usage nor limits. Otherwise another program has assigned it. */
+  /** Whether a project ID has neither usage nor limits; if it has, another program has assigned it. */
   readonly isFree?: (projectId: number) => Effect.Effect<boolean, DriverError>
   /** The project ID that a directory has, 0 for none. */
   readonly tiedTo?: (directory: Directory) => Effect.Effect<number, DriverError>
@@ -43,8 +43,8 @@ export interface QuotaSystem {
     place: Place,
   ) => Effect.Effect<{ readonly bytes: bigint; readonly inodes: bigint | null }, DriverError>
   /**
-   * Only for systems that tie a quota to a path. The quota is then set once the directory is at its place, closed to all
-   * users until then; and this removes it before the directory is renamed.
+   * Only for systems that tie a quota to a path: removes it before the directory is renamed. A new directory then gets its
+   * quota when it is in place, and is closed to all users until then.
    */
   readonly release?: (place: Place) => Effect.Effect<void, DriverError>
 }

@@ -1,4 +1,4 @@
-/** The table that `lfs quota` and `quota -P` print for one project: the same columns, broken differently by each version. */
+/** Parses the table that `lfs quota` and `quota -P` print for one project: the same columns, with different line breaks. */
 import { Effect } from "effect"
 import { bytesOfKibibytes } from "../disk/amounts.ts"
 import { type Quotas, UnknownOutcome } from "./driver.ts"
@@ -10,7 +10,7 @@ export interface QuotaRow {
   readonly inodes: bigint
 }
 
-/** An amount, followed by `*` if over a limit. Lustre puts amounts in brackets that not all of its servers have reported. */
+/** An amount, followed by `*` if over a limit. Lustre puts an amount in brackets if not all of its servers have reported it. */
 const amount = /^\d{1,20}\*?$/
 
 /**
@@ -18,7 +18,7 @@ const amount = /^\d{1,20}\*?$/
  * has a line of its own, so line breaks are ignored. A limit of 0 means none, and so does one of Lustre's default quota,
  * which applies to an ID without its own limits.
  *
- * Fails with `UnknownOutcome` if there is no such row: it is cut off, has other columns, or inaccurate figures.
+ * Fails with `UnknownOutcome` if there is no such row, or if it is cut off, has other columns, or inaccurate figures.
  */
 export const readQuotaTable = (step: string, text: string): Effect.Effect<QuotaRow, UnknownOutcome> => {
   const lines = text.split("\n")

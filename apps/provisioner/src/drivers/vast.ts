@@ -3,13 +3,13 @@
  * deleted before the directory is renamed, because VAST does not rename across the borders of quotas.
  */
 import { type HttpCall, makeTransport, type TlsProfile, type TransportFailure } from "@cscs/http-transport"
-import { Effect, Redacted, Schema, type Scope } from "effect"
+import { Effect, Redacted, Schema } from "effect"
 import { Conflict, type DriverError, type Quotas, Refused, UnknownOutcome } from "./driver.ts"
 import type { Place, QuotaSystem } from "./quota-system.ts"
 
 export interface VastSettings {
   readonly root: string
-  /** `https://vms.example.org` */
+  /** Such as `https://vms.example.org`. */
   readonly apiUrl: string
   /** The version of the API; other versions may differ in fields. Default `v5`. */
   readonly apiVersion?: string
@@ -17,7 +17,7 @@ export interface VastSettings {
   readonly login:
     | { readonly token: Redacted.Redacted }
     | { readonly user: string; readonly password: Redacted.Redacted }
-  /** The path of the root in VAST, if it is mounted under another. Default: the root. */
+  /** The path of the root in VAST, if it is mounted under a different path. Default: the root. */
   readonly exportedAs?: string
   readonly tenantId?: number
   /** How the certificate is checked. Default: against the system's authorities. */
@@ -25,7 +25,7 @@ export interface VastSettings {
 }
 
 const Limit = Schema.optionalKey(Schema.NullOr(Schema.Finite))
-/** A quota of VAST: bytes and inodes; 0 and null are no limit. */
+/** A quota of VAST, in bytes and inodes; 0 and null mean no limit. */
 const VastQuota = Schema.Struct({
   id: Schema.Int,
   name: Schema.String,
@@ -39,7 +39,6 @@ const VastQuota = Schema.Struct({
   used_capacity: Limit,
   used_inodes: Limit,
 })
-type VastQuota = typeof VastQuota.Type
 const VastQuotas = Schema.Union([Schema.Array(VastQuota), Schema.Struct({ results: Schema.Array(VastQuota) })])
 
 const fields = {
@@ -49,109 +48,103 @@ const fields = {
   inodesHard: "hard_limit_inodes",
 } as const
 
-export const vastSystem = (settings: VastSettings): Effect.Effect<QuotaSystem, DriverError, Scope.Scope> =>
-  Effect.gen(function* () {
-    const { root, apiUrl, apiVersion = "v5", login, exportedAs = root, tenantId, tls } = settings
-    const secret = Redacted.value("token" in login ? login.token : login.password)
-    const authorization =
-      "token" in login ? `Api-Token ${secret}` : `Basic ${Buffer.from(`${login.user}:${secret}`).toString("base64")}`
-    const { call } = yield* makeTransport({
-      upstream: "vast",
-      baseUrl: `${apiUrl.replace(/\/$/, "")}/api/${apiVersion}/`,
-      headers: { authorization },
-      secrets: [Redacted.make(secret)],
-      ...(tls === undefined ? {} : { tls }),
-    }).pipe(Effect.mapError(({ message }) => new Refused({ step: "vast", detail: message })))
-    const send = (one: HttpCall) => Effect.mapError(call(one), errorOf)
+export const vastSystem = Effect.fnUntraced(function* (settings: VastSettings) {
+  const { root, apiUrl, apiVersion = "v5", login, exportedAs = root, tenantId, tls } = settings
+  const secret = Redacted.value("token" in login ? login.token : login.password)
+  const authorization =
+    "token" in login ? `Api-Token ${secret}` : `Basic ${Buffer.from(`${login.user}:${secret}`).toString("base64")}`
+  const { call } = yield* makeTransport({
+    upstream: "vast",
+    baseUrl: `${apiUrl.replace(/\/$/, "")}/api/${apiVersion}/`,
+    headers: { authorization },
+    secrets: [Redacted.make(secret)],
+    ...(tls === undefined ? {} : { tls }),
+  }).pipe(Effect.mapError(({ message }) => new Refused({ step: "vast", detail: message })))
+  const send = (one: HttpCall) => Effect.mapError(call(one), errorOf)
 
-    const pathOf = ({ path }: Place) => `${exportedAs.replace(/\/$/, "")}${path.slice(root.length)}`
-    const nameOf = ({ itemId }: Place) => `cscs-${itemId}`
+  const pathOf = ({ path }: Place) => `${exportedAs.replace(/\/$/, "")}${path.slice(root.length)}`
+  const nameOf = ({ itemId }: Place) => `cscs-${itemId}`
 
-    /** The quota of exactly this path. `Conflict` if it is not ours: then another program manages it. */
-    const find = (place: Place): Effect.Effect<VastQuota | undefined, DriverError> =>
-      Effect.gen(function* () {
-        const path = pathOf(place)
-        const step = `quota of ${path}`
-        const query = [
-          ["path", path],
-          ...(tenantId === undefined ? [] : [["tenant_id", String(tenantId)] as const]),
-        ] as const
-        const { body } = yield* send({ method: "GET", path: "quotas/", query: [...query] as Array<[string, string]> })
-        const read = yield* Effect.mapError(
-          Schema.decodeUnknownEffect(VastQuotas)(body),
-          () => new UnknownOutcome({ step, detail: "the response is not a list of quotas" }),
-        )
-        // A VAST that does not know the filter returns all.
-        const found = ("results" in read ? read.results : read).filter(
-          (one) =>
-            one.path.replace(/\/$/, "") === path &&
-            (tenantId === undefined || (one.tenant_id ?? tenantId) === tenantId),
-        )
-        const foreign = found.find(({ name }) => name !== nameOf(place))
-        if (foreign === undefined && found.length < 2) return found[0]
-        const detail =
-          foreign === undefined
-            ? "the path has several quotas"
-            : `there is the quota ${foreign.name}, which this driver did not create`
-        return yield* new Conflict({ step, detail })
-      })
-
-    return {
-      name: "vast",
-      capabilities: {
-        enforces: ["spaceSoft", "spaceHard", "inodesSoft", "inodesHard"],
-        // Amounts are JSON's numbers: multiples of 1024 are exact up to 2^63.
-        granularity: { bytes: 1024n, inodes: 1n },
-        countsInodes: true,
-      },
-      // A soft limit that equals the hard one would raise two alarms.
-      normalise: ({ spaceSoft, inodesSoft, ...others }) => ({
-        ...others,
-        ...(spaceSoft === undefined || spaceSoft === others.spaceHard ? {} : { spaceSoft }),
-        ...(inodesSoft === undefined || inodesSoft === others.inodesHard ? {} : { inodesSoft }),
-      }),
-      setQuotas: (place, quotas) =>
-        Effect.gen(function* () {
-          const limits = Object.fromEntries(
-            Object.entries(fields).map(([kind, field]) => {
-              const limit = quotas[kind as keyof Quotas]
-              return [field, limit === undefined ? null : Number(limit)]
-            }),
-          )
-          const there = yield* find(place)
-          if (there !== undefined) return yield* send({ method: "PATCH", path: `quotas/${there.id}/`, json: limits })
-          const tenant = tenantId === undefined ? {} : { tenant_id: tenantId }
-          // The directory exists already. Otherwise VAST would create it, owned by root.
-          const json = { name: nameOf(place), path: pathOf(place), ...limits, ...tenant, create_dir: false }
-          return yield* send({ method: "POST", path: "quotas/", json })
-        }).pipe(Effect.asVoid),
-      readQuotas: (place) =>
-        Effect.map(find(place), (found): Quotas => {
-          const limits = Object.entries(fields).map(([kind, field]) => [kind, BigInt(found?.[field] ?? 0)] as const)
-          return Object.fromEntries(limits.filter(([, limit]) => limit > 0n))
-        }),
-      usage: (place) =>
-        Effect.flatMap(find(place), (found) =>
-          found === undefined
-            ? Effect.fail(
-                new Conflict({
-                  step: `usage of ${place.path}`,
-                  detail: "it has no quota, so VAST does not count its usage",
-                }),
-              )
-            : Effect.succeed({
-                bytes: BigInt(found.used_effective_capacity ?? found.used_capacity ?? 0),
-                inodes: BigInt(found.used_inodes ?? 0),
-              }),
-        ),
-      release: (place) =>
-        Effect.flatMap(find(place), (found) =>
-          found === undefined ? Effect.void : send({ method: "DELETE", path: `quotas/${found.id}/` }),
-        ),
-    } satisfies QuotaSystem
+  /** The quota of exactly this path. `Conflict` if it is not ours: then another program manages it. */
+  const find = Effect.fnUntraced(function* (place: Place) {
+    const path = pathOf(place)
+    const step = `quota of ${path}`
+    const query: Array<[string, string]> = [["path", path]]
+    if (tenantId !== undefined) query.push(["tenant_id", String(tenantId)])
+    const { body } = yield* send({ method: "GET", path: "quotas/", query })
+    const read = yield* Effect.mapError(
+      Schema.decodeUnknownEffect(VastQuotas)(body),
+      () => new UnknownOutcome({ step, detail: "the response is not a list of quotas" }),
+    )
+    // A version of VAST without this filter returns all quotas.
+    const found = ("results" in read ? read.results : read).filter(
+      (one) =>
+        one.path.replace(/\/$/, "") === path && (tenantId === undefined || (one.tenant_id ?? tenantId) === tenantId),
+    )
+    const foreign = found.find(({ name }) => name !== nameOf(place))
+    if (foreign === undefined && found.length < 2) return found[0]
+    const detail =
+      foreign === undefined
+        ? "the path has several quotas"
+        : `the path has the quota ${foreign.name}, which this driver did not create`
+    return yield* new Conflict({ step, detail })
   })
 
-/** What a failed call means. A call refused with 4xx has changed nothing in VAST, unless it is 408 or 429, which are retried. */
+  return {
+    name: "vast",
+    capabilities: {
+      enforces: ["spaceSoft", "spaceHard", "inodesSoft", "inodesHard"],
+      // Amounts are JSON numbers: multiples of 1024 are exact up to 2^63.
+      granularity: { bytes: 1024n, inodes: 1n },
+      countsInodes: true,
+    },
+    // A soft limit that equals the hard one would raise two alarms.
+    normalise: ({ spaceSoft, inodesSoft, ...others }) => ({
+      ...others,
+      ...(spaceSoft === undefined || spaceSoft === others.spaceHard ? {} : { spaceSoft }),
+      ...(inodesSoft === undefined || inodesSoft === others.inodesHard ? {} : { inodesSoft }),
+    }),
+    setQuotas: Effect.fnUntraced(function* (place: Place, quotas: Quotas) {
+      const limits = Object.fromEntries(
+        Object.entries(fields).map(([kind, field]) => {
+          const limit = quotas[kind as keyof Quotas]
+          return [field, limit === undefined ? null : Number(limit)]
+        }),
+      )
+      const there = yield* find(place)
+      if (there !== undefined) return yield* send({ method: "PATCH", path: `quotas/${there.id}/`, json: limits })
+      const tenant = tenantId === undefined ? {} : { tenant_id: tenantId }
+      // The directory exists already. Otherwise VAST would create it, owned by root.
+      const json = { name: nameOf(place), path: pathOf(place), ...limits, ...tenant, create_dir: false }
+      return yield* send({ method: "POST", path: "quotas/", json })
+    }, Effect.asVoid),
+    readQuotas: (place) =>
+      Effect.map(find(place), (found): Quotas => {
+        const limits = Object.entries(fields).map(([kind, field]) => [kind, BigInt(found?.[field] ?? 0)] as const)
+        return Object.fromEntries(limits.filter(([, limit]) => limit > 0n))
+      }),
+    usage: (place) =>
+      Effect.flatMap(find(place), (found) =>
+        found === undefined
+          ? Effect.fail(
+              new Conflict({
+                step: `usage of ${place.path}`,
+                detail: "it has no quota, so VAST does not count its usage",
+              }),
+            )
+          : Effect.succeed({
+              bytes: BigInt(found.used_effective_capacity ?? found.used_capacity ?? 0),
+              inodes: BigInt(found.used_inodes ?? 0),
+            }),
+      ),
+    release: (place) =>
+      Effect.flatMap(find(place), (found) =>
+        found === undefined ? Effect.void : send({ method: "DELETE", path: `quotas/${found.id}/` }),
+      ),
+  } satisfies QuotaSystem
+})
+
+/** What a failed call means. One that is refused with 4xx, except 408 and 429, which are retried, has changed nothing. */
 const errorOf = (failure: TransportFailure): DriverError => {
   const about = { step: failure.call, detail: failure.message }
   const { status = 0, reason } = failure

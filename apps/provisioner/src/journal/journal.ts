@@ -1,5 +1,5 @@
 /**
- * The provisioner's memory: which directory belongs to which item, and what it is about to do. A file of JSON lines, of which the
+ * The journal: which directory belongs to which item, and what the provisioner is about to do. A file of JSON lines, of which the
  * last one of an item counts. A line is written and synced before the act that it announces.
  */
 import {
@@ -16,11 +16,11 @@ import {
 import { join } from "node:path"
 import { Data, Effect, Result, Schema, type Scope } from "effect"
 
-/** What is known of an item: what was done, and what had begun. Where its directory is, the driver's marks show. */
+/** What was done for an item, and what has begun. The driver's marks show where its directory is. */
 export const ItemRecord = Schema.Struct({
   /** The storage system's key. */
   system: Schema.String,
-  /** The mount point of its directory; of one in the trash, the last one. Absent: none was ever made. */
+  /** The mount point of its directory; the last one, if that is in the trash. Absent if none was ever made. */
   path: Schema.optionalKey(Schema.String),
   /** The order that moved it to the trash, and the day. */
   trash: Schema.optionalKey(Schema.Struct({ order: Schema.String, since: Schema.String })),
@@ -28,14 +28,14 @@ export const ItemRecord = Schema.Struct({
   intent: Schema.optionalKey(Schema.String),
   /** A report was sent: after a start, the item waits for a list that was read since. */
   reported: Schema.optionalKey(Schema.Literal(true)),
-  /** UUID of the order whose approval was the last report: a list that shows it executing was read since. */
+  /** UUID of the order whose approval was the last report: a list that shows it executing was read after it. */
   approved: Schema.optionalKey(Schema.String),
   /** Consecutive failures of the provisioner's own acts on an order; `order` is empty without one. */
   failures: Schema.optionalKey(Schema.Struct({ order: Schema.String, count: Schema.Int })),
 })
 export type ItemRecord = typeof ItemRecord.Type
 
-/** The journal cannot be used, and nothing may be done without it. */
+/** The journal cannot be used. Nothing may be done without it. */
 export class JournalUnusable extends Data.TaggedError("JournalUnusable")<{
   readonly path: string
   readonly reason: string
@@ -50,9 +50,9 @@ export type JournalState = ReadonlyMap<string, ItemRecord>
 
 export interface Journal {
   readonly items: JournalState
-  /** Replaces an item's record, on disk before it returns. */
+  /** Replaces an item's record, on disk when it returns. */
   readonly put: (itemId: string, record: ItemRecord) => Effect.Effect<void, JournalUnusable>
-  /** Whether the file is as this process left it: one system call. */
+  /** Whether the file is as this process left it. Costs one system call. */
   readonly isUntouched: Effect.Effect<boolean>
 }
 
@@ -61,7 +61,7 @@ const decodeLine = Schema.decodeUnknownResult(Schema.fromJsonString(Line))
 const header = '{"storage-provisioner-journal":1}\n'
 
 /** A journal is compacted at the start if it has more lines than this, and more than four per item. */
-const fewLines = 1000
+const minLines = 1000
 
 /**
  * Opens or creates the journal in a directory. A torn last line, left by a crash, was never acted on and is dropped. Fails on
@@ -71,14 +71,8 @@ export const openJournal = Effect.fn("openJournal")(function* (
   directory: string,
 ): Effect.fn.Return<Journal, JournalUnusable, Scope.Scope> {
   const path = join(directory, "journal.jsonl")
-  const trying = <A>(operation: () => A) =>
-    Effect.try({
-      try: operation,
-      catch: (cause) =>
-        cause instanceof JournalUnusable ? cause : new JournalUnusable({ path, reason: (cause as Error).message }),
-    })
   const opened = yield* Effect.acquireRelease(
-    trying(() => open(directory, path)),
+    attempt(path, () => open(directory, path)),
     ({ fd }) => Effect.sync(() => closeSync(fd)),
   )
   const { fd, items } = opened
@@ -92,7 +86,7 @@ export const openJournal = Effect.fn("openJournal")(function* (
       fsyncSync(fd)
       size += bytes.length
     } catch (error) {
-      // A part of the line must not stay in front of the next one.
+      // Part of the line must not precede the next one.
       isBroken = true
       ftruncateSync(fd, size)
       isBroken = false
@@ -102,7 +96,7 @@ export const openJournal = Effect.fn("openJournal")(function* (
   return {
     items,
     put: (item, record) =>
-      trying(() => {
+      attempt(path, () => {
         append(`${JSON.stringify({ item, record })}\n`)
         items.set(item, record)
       }),
@@ -113,18 +107,21 @@ export const openJournal = Effect.fn("openJournal")(function* (
 /** Reads a journal without opening it for writing, for commands that only read. Empty if there is none. */
 export const readJournal = (directory: string): Effect.Effect<JournalState, JournalUnusable> => {
   const path = join(directory, "journal.jsonl")
-  return Effect.try({
-    try: () => (statSync(path, { throwIfNoEntry: false }) === undefined ? new Map() : parsed(path).items),
+  return attempt(path, () => (statSync(path, { throwIfNoEntry: false }) === undefined ? new Map() : parsed(path).items))
+}
+
+const attempt = <A>(path: string, operation: () => A): Effect.Effect<A, JournalUnusable> =>
+  Effect.try({
+    try: operation,
     catch: (cause) =>
       cause instanceof JournalUnusable ? cause : new JournalUnusable({ path, reason: (cause as Error).message }),
   })
-}
 
 const open = (directory: string, path: string) => {
   mkdirSync(directory, { recursive: true, mode: 0o700 })
   const isNew = statSync(path, { throwIfNoEntry: false }) === undefined
   const { items, lines, size } = isNew ? { items: new Map<string, ItemRecord>(), lines: 0, size: 0 } : parsed(path)
-  if (isNew || size === 0 || lines > Math.max(fewLines, 4 * items.size)) return written(directory, path, items)
+  if (isNew || size === 0 || lines > Math.max(minLines, 4 * items.size)) return written(directory, path, items)
   const fd = openSync(path, "r+")
   ftruncateSync(fd, size)
   return { fd, items, size }
@@ -135,7 +132,7 @@ const parsed = (path: string) => {
   const size = bytes.lastIndexOf(10) + 1
   const [first, ...lines] = bytes.subarray(0, size).toString("utf8").split("\n").slice(0, -1)
   if (first !== undefined && `${first}\n` !== header) {
-    throw new JournalUnusable({ path, reason: "its first line is not one of this version" })
+    throw new JournalUnusable({ path, reason: "its first line is not the header of this version" })
   }
   const items = new Map<string, ItemRecord>()
   for (const [index, line] of lines.entries()) {

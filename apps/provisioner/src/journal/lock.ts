@@ -1,6 +1,6 @@
 /**
- * One writer per state directory: a socket in Linux' abstract namespace, which the kernel gives to one process of a host and
- * takes back when that ends, however it ends. No file stays behind.
+ * A lock for one writer per directory: a socket in Linux's abstract namespace, which the kernel gives to one process of a host,
+ * and releases when that process ends, however it ends. No file stays behind.
  */
 import { statSync } from "node:fs"
 import { createServer } from "node:net"
@@ -9,11 +9,11 @@ import { Data, Effect, type Scope } from "effect"
 /** Another process of this host has the lock. */
 export class Locked extends Data.TaggedError("Locked")<{ readonly directory: string }> {
   override get message() {
-    return `Another storage-provisioner works with ${this.directory}`
+    return `Another storage-provisioner is using ${this.directory}`
   }
 }
 
-/** Holds the lock of a directory until the scope ends. The directory must exist; its name does not matter, but its inode. */
+/** Holds the lock of a directory, by its inode, until the scope ends. The directory must exist. */
 export const holdLock = (directory: string): Effect.Effect<void, Locked, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.callback<ReturnType<typeof createServer>, Locked>((resume) => {

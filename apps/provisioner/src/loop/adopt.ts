@@ -1,4 +1,4 @@
-/** Takes over directories that another program has made, so that a site can change to this one. */
+/** Takes over directories that another program has made, so that a site can switch to this one. */
 import { keyOf, type StorageEntry } from "@cscs/storage-model"
 import { Effect } from "effect"
 import { type Driver, type DriverError, type Outcome, type Reader, Refused } from "../drivers/driver.ts"
@@ -8,19 +8,19 @@ import { inScope, type Scope } from "./cycle.ts"
 import { isSettled } from "./drift.ts"
 import { observeAll, type Systems } from "./observe.ts"
 
-/** What became of one directory that is not this program's. */
+/** The outcome for one directory that is not this program's. */
 export interface Adoption {
   readonly path: string
   readonly itemId: string
-  /** `adoptable` if nothing was to be changed. */
+  /** `adoptable` in a dry run. */
   readonly outcome: Outcome | "adoptable" | DriverError
 }
 
 /**
- * Takes over the directories in scope that stand at the mount point of an entry without an order that makes, resizes or removes
- * it. Only marks and remembers them: the next plan shows what else differs.
+ * Takes over the directories in scope that are at the mount point of an entry without an order that makes, resizes or removes
+ * it. Only marks and records them: the next plan shows what else differs.
  *
- * @param entries all of the list, because two of them may claim one directory
+ * @param entries the whole list, because two entries may claim one directory
  * @param adopting the journal and the drivers; without them, nothing is changed
  */
 export const adoptAll = Effect.fn("adoptAll")(function* <D extends Reader>(
@@ -60,7 +60,7 @@ export const adoptAll = Effect.fn("adoptAll")(function* <D extends Reader>(
     const driver = adopting.drivers.get(storageSystem.key)
     if (driver === undefined) continue
     const before = adopting.journal.items.get(itemId) ?? { system: storageSystem.key }
-    // From now on it is known to have been there: it is not made again if it is lost.
+    // From now on the journal knows the directory, so it is not made again if it is lost.
     yield* adopting.journal.put(itemId, { ...before, path })
     const outcome = yield* driver.adopt(listed).pipe(toFailure)
     if (typeof outcome !== "string" && outcome._tag !== "UnknownOutcome") yield* adopting.journal.put(itemId, before)

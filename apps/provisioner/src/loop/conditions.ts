@@ -3,14 +3,14 @@ import { gidOf, keyOf, type StorageEntry } from "@cscs/storage-model"
 import { orderStateOf } from "../plan/decide.ts"
 import type { PlanItem } from "../plan/plan.ts"
 import { digestOf } from "./cycle.ts"
-import type { ItemResult } from "./perform.ts"
+import { type ItemResult, isSuccess } from "./perform.ts"
 
 export interface Condition {
   readonly status: "True" | "False" | "Unknown"
   /** One word for programs. */
   readonly reason: string
   readonly message?: string
-  /** Since when the status is this one. */
+  /** When the status last changed, ISO 8601. */
   readonly since: string
 }
 
@@ -30,7 +30,7 @@ export interface ItemStatus {
 /** Items by entry key. */
 export type Statuses = Readonly<Record<string, ItemStatus>>
 
-type Judgement = Omit<Condition, "since">
+type Assessment = Omit<Condition, "since">
 
 /**
  * The conditions after a cycle, from those before.
@@ -44,7 +44,7 @@ export const conditionsAfter = (
     readonly planned: ReadonlyArray<PlanItem>
     readonly results: ReadonlyArray<ItemResult>
     /** Entries that this cycle looked at or had a plan for; others keep their conditions. */
-    readonly isJudged: (key: string) => boolean
+    readonly wasExamined: (key: string) => boolean
   },
   now: string,
 ): Statuses => {
@@ -54,11 +54,11 @@ export const conditionsAfter = (
     entries.map((entry) => {
       const key = keyOf(entry)
       const old = before[key]
-      if (old !== undefined && !about.isJudged(key)) return [key, old]
-      const judged = assess(entry, planned.get(key), results.get(key))
+      if (old !== undefined && !about.wasExamined(key)) return [key, old]
+      const assessed = assess(entry, planned.get(key), results.get(key))
       const since = (name: keyof ItemStatus["conditions"]): Condition => {
         const previous = old?.conditions[name]
-        return { ...judged[name], since: previous?.status === judged[name].status ? previous.since : now }
+        return { ...assessed[name], since: previous?.status === assessed[name].status ? previous.since : now }
       }
       const status: ItemStatus = {
         itemId: entry.itemId,
@@ -84,8 +84,8 @@ const assess = (
   entry: StorageEntry,
   item: PlanItem | undefined,
   result: ItemResult | undefined,
-): Readonly<Record<keyof ItemStatus["conditions"], Judgement>> => {
-  const failed = result?.results.find(({ outcome }) => !["made", "changed", "unchanged", "done"].includes(outcome))
+): Readonly<Record<keyof ItemStatus["conditions"], Assessment>> => {
+  const failed = result?.results.find(({ outcome }) => !isSuccess(outcome))
   const detail = failed?.detail ?? item?.note
   const message = detail === undefined ? {} : { message: detail }
   const directory = directoryCondition(entry, item, result, failed, message)
@@ -97,7 +97,7 @@ const assess = (
   }
 }
 
-type Message = Pick<Judgement, "message">
+type Message = Pick<Assessment, "message">
 
 /** @param failed the first act of the cycle that failed */
 const directoryCondition = (
@@ -106,19 +106,19 @@ const directoryCondition = (
   result: ItemResult | undefined,
   failed: ItemResult["results"][number] | undefined,
   message: Message,
-): Judgement => {
+): Assessment => {
   if (failed !== undefined && !("url" in failed.act)) {
     return { status: failed.outcome === "UnknownOutcome" ? "Unknown" : "False", reason: failed.outcome, ...message }
   }
   if (item?.sign === "!") return { status: "False", reason: "NeedsPerson", ...message }
-  // The folder of a tenant or customer: nothing to do means that it is there.
+  // The folder of a tenant or customer exists if there is nothing to do for it.
   const isFolder = targetType === "tenant" || targetType === "customer"
   const isThere = status === "active" || status === "updating"
   const isThereNow = status === "pending" && (result?.isDone || isFolder)
   return isThere || isThereNow ? { status: "True", reason: "AsListed" } : { status: "Unknown", reason: "NotRequired" }
 }
 
-const reportCondition = (entry: StorageEntry, result: ItemResult | undefined, message: Message): Judgement => {
+const reportCondition = (entry: StorageEntry, result: ItemResult | undefined, message: Message): Assessment => {
   const last = result?.results.findLast(({ act }) => "url" in act)
   if (last?.outcome === "done") return { status: "True", reason: last.act.act }
   if (last !== undefined) {

@@ -1,4 +1,4 @@
-/** One cycle: a list, what is on the disk, the plan, its acts. What it remembers only spares work; nothing depends on it. */
+/** One cycle: list, observation of the disk, plan, acts. What it remembers only saves work; correctness does not depend on it. */
 import { createHash } from "node:crypto"
 import { elapsedOf } from "@cscs/http-transport"
 import { type EntryList, isReadAfter } from "@cscs/storage-client"
@@ -11,9 +11,9 @@ import { observeAll, type Systems } from "./observe.ts"
 import { type ActResult, type ItemResult, perform, type SendReport } from "./perform.ts"
 
 /** A list older than this, in milliseconds, removes nothing: its order may have ended since. */
-const oldestForRemoval = 120_000
+const maxAgeForRemoval = 120_000
 /** The longest wait before an item is tried again, as a multiple of the first. */
-const longestBackoff = 100
+const maxBackoff = 100
 /** The first wait in milliseconds after a report of unknown outcome. */
 const afterUnknown = 1000
 
@@ -67,22 +67,22 @@ export const makeCycles = Effect.fnUntraced(function* (about: {
   const startedAt = now()
   const reportedAt = new Map<string, number>()
   const backoff = new Map<string, { readonly count: number; readonly until: number }>()
-  /** Digests of entries that asked for nothing when their directory was last looked at. */
+  /** Digests of entries that required no act when their directory was last looked at. */
   const settled = new Map<string, string>()
   let checkedAt = Number.NEGATIVE_INFINITY
   let last: EntryList | undefined
   let idle = false
   let removalsLeft = settings.maxRemovals
 
-  const held = (list: EntryList, entries: ReadonlyArray<StorageEntry>) => {
+  const heldBack = (list: EntryList, entries: ReadonlyArray<StorageEntry>) => {
     const keys = new Set<string>()
     let awaitingList = 0
     for (const entry of entries) {
       const { itemId } = entry
       const { reported, approved } = journal.items.get(itemId) ?? {}
-      // Of an earlier process, it is only known that it reported before this one started.
+      // An earlier process is only known to have reported before this one started.
       const at = reportedAt.get(itemId) ?? (reported ? startedAt : undefined)
-      // However old the list is, such as while the proxy's loss guard keeps entries of another system.
+      // Then however old the list is, for example while the proxy's loss guard keeps entries of another system.
       const isApproved = approved !== undefined && approved === orderOf(entry.set_state_erred_url)
       if (at !== undefined && !isApproved && !isReadAfter(list, at)) awaitingList += 1
       else if ((backoff.get(itemId)?.until ?? 0) <= now()) continue
@@ -91,21 +91,21 @@ export const makeCycles = Effect.fnUntraced(function* (about: {
     return { keys, awaitingList }
   }
 
-  const wait = (itemId: string, first: number) => {
+  const backOff = (itemId: string, first: number) => {
     const count = (backoff.get(itemId)?.count ?? 0) + 1
-    // Jitter, so that items that failed together do not come back together.
-    const wait = first * Math.min(2 ** (count - 1), longestBackoff) * (0.75 + Math.random() / 2)
-    backoff.set(itemId, { count, until: now() + wait })
+    // Jitter, so that items that failed together are not retried together.
+    const delay = first * Math.min(2 ** (count - 1), maxBackoff) * (0.75 + Math.random() / 2)
+    backoff.set(itemId, { count, until: now() + delay })
   }
 
-  const learn = (result: ItemResult) => {
+  const recordResult = (result: ItemResult) => {
     const { itemId } = result.item
     if (result.wasReported) reportedAt.set(itemId, now())
     const outcome = result.results.at(-1)?.outcome
     if (result.isDone) backoff.delete(itemId)
-    else if (outcome === "unknown") wait(itemId, Math.min(afterUnknown, settings.retryAfter))
-    // In another state: the next list shows which.
-    else if (outcome !== "otherState") wait(itemId, settings.retryAfter)
+    else if (outcome === "unknown") backOff(itemId, Math.min(afterUnknown, settings.retryAfter))
+    // The order is in another state, which the next list shows.
+    else if (outcome !== "otherState") backOff(itemId, settings.retryAfter)
   }
 
   const needsLook = (entry: StorageEntry) => {
@@ -131,7 +131,7 @@ export const makeCycles = Effect.fnUntraced(function* (about: {
     }
     last = list
     const entries = inScope(list.entries, systems, settings.scope)
-    const { keys, awaitingList } = held(list, entries)
+    const { keys, awaitingList } = heldBack(list, entries)
     const toSee = entries.filter((entry) => !keys.has(keyOf(entry)) && needsLook(entry))
     const observations = yield* observeAll(toSee, systems)
     yield* rememberSeen(toSee, observations, journal)
@@ -145,15 +145,15 @@ export const makeCycles = Effect.fnUntraced(function* (about: {
       settings: {
         ...settings,
         maxRemovals: removalsLeft,
-        mayRemove: now() - list.readAfter <= oldestForRemoval,
+        mayRemove: now() - list.readAfter <= maxAgeForRemoval,
       },
     })
     const asking = new Set(planned.items.map(({ key }) => key))
     for (const entry of toSee) if (!asking.has(keyOf(entry))) settled.set(keyOf(entry), digestOf(entry))
     const results = yield* perform(planned.items, { systems, journal, send, onAct })
-    for (const result of results) learn(result)
+    for (const result of results) recordResult(result)
     removalsLeft -= results.filter(({ item }) => item.sign === "-").length
-    // A folder above is not reported: it is settled by the next look.
+    // A folder above is not reported: the next look settles it.
     idle = results.length === 0 && awaitingList === 0 && backoff.size === 0 && planned.items.every(isIdle)
     const listed = new Set(entries.map(({ itemId }) => itemId))
     for (const itemId of backoff.keys()) if (!listed.has(itemId)) backoff.delete(itemId)
@@ -169,8 +169,8 @@ export const makeCycles = Effect.fnUntraced(function* (about: {
 })
 
 /**
- * An act that was killed, or of unknown outcome, may have succeeded: then its directory is where it is seen now. Only what the
- * journal knows to have been there counts as lost if it is gone, or as still there if it is removed in Waldur.
+ * An act that was killed, or of unknown outcome, may have succeeded: then its directory is where it is seen now. A directory
+ * counts as lost, or as still present after its removal in Waldur, only if the journal has recorded it.
  */
 const rememberSeen = Effect.fnUntraced(function* (
   entries: ReadonlyArray<StorageEntry>,
@@ -193,7 +193,7 @@ const rememberSeen = Effect.fnUntraced(function* (
   }
 })
 
-// What only a person can change, or a later list, is looked at again with the next list or check.
+// What only an operator or a later list can change is looked at again with the next list or check.
 const isIdle = ({ acts }: PlanItem) => acts.length === 0
 
 export const emptyPlan = (etag: string): Plan => ({ etag, counts: { "+": 0, "~": 0, "-": 0, "!": 0 }, items: [] })

@@ -1,4 +1,4 @@
-/** How list and disk differ, in both directions. Changes nothing, and asks for nothing: what is to be done is in the plan. */
+/** How list and disk differ, in both directions. Changes nothing; what to do is in the plan. */
 import type { EntryList } from "@cscs/storage-client"
 import { keyOf, type StorageEntry } from "@cscs/storage-model"
 import { Effect } from "effect"
@@ -29,7 +29,7 @@ export interface Drift {
   readonly detail: string
 }
 
-/** Compares the entries in scope with the disk, and the disk, unless one entry alone is in scope, with the whole list. */
+/** Compares the entries in scope with the disk and, unless `scope.only` is set, the disk with the whole list. */
 export const driftOf = Effect.fn("driftOf")(function* (
   list: EntryList,
   systems: Systems<Reader>,
@@ -55,12 +55,12 @@ export const driftOf = Effect.fn("driftOf")(function* (
     }),
   )
   if (scope.only !== undefined) return [...notUnderstood, ...listed]
-  const told = new Set(listed.map(({ itemId }) => itemId))
+  const reported = new Set(listed.map(({ itemId }) => itemId))
   const unlisted = yield* Effect.forEach(systems.drivers, ([system, driver]) =>
     Effect.map(driver.unlisted(pathsOf(list, system, systems.prefix)), (found) =>
       found.flatMap(({ path, itemId }): ReadonlyArray<Drift> => {
         const whose = itemId === null ? "not made by this program" : `the directory of ${itemId}`
-        return itemId !== null && told.has(itemId)
+        return itemId !== null && reported.has(itemId)
           ? []
           : [{ drift: "unlisted", system, path: withoutPrefix(systems.prefix, path), itemId, detail: whose }]
       }),
@@ -69,13 +69,13 @@ export const driftOf = Effect.fn("driftOf")(function* (
   return [...notUnderstood, ...listed, ...unlisted.flat()]
 })
 
-/** An entry whose directory should be there: not one that is made, resized or removed by an order that is in progress. */
+/** Whether the entry's directory should exist, and no order in progress makes, resizes or removes it. */
 export const isSettled = (entry: StorageEntry): boolean => {
   const decision = decide(entry)
   return decision.kind === "parent" || (decision.kind === "keep" && decision.then !== "report")
 }
 
-/** Where a directory may be by the list; of an entry that is not understood, too. */
+/** Where directories may be according to the list, including entries that are not understood. */
 const pathsOf = ({ entries, notUnderstood }: EntryList, system: string, prefix: string): ReadonlySet<string> =>
   new Set([
     ...entries
@@ -93,7 +93,7 @@ const ofEntry = (
   const { whereabouts, listed, atPath, differences } = observation
   if (listed === undefined) return atPath === null ? { drift: "missing", detail: "the folder is missing" } : undefined
   if (atPath !== null && atPath.itemId !== entry.itemId) {
-    // Quotas are only read of directories that a driver has made.
+    // Quotas are read only of directories that a driver has made.
     const others = driver.differences({ ...listed, quotas: null }, atPath)
     const whose = atPath.itemId === null ? "not made by this program" : `the directory of ${atPath.itemId}`
     return { drift: "foreign", detail: [whose, ...others].join(", ") }

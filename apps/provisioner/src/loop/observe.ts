@@ -10,7 +10,7 @@ import type { Observation } from "../plan/plan.ts"
 /** The storage systems that this process provides, by their key in entries, and where their mount points are. */
 export interface Systems<D extends Reader = Driver> {
   readonly drivers: ReadonlyMap<string, D>
-  /** Precedes mount points on this machine: empty in production, a folder for tries. */
+  /** Precedes mount points on this machine: empty in production, a folder in trials. */
   readonly prefix: string
 }
 
@@ -70,7 +70,7 @@ const observe = Effect.fnUntraced(function* (
 export const withoutPrefix = (prefix: string, path: string): string =>
   path.startsWith(`${prefix}/`) ? path.slice(prefix.length) : path
 
-/** `undefined` if the file system does not tell. */
+/** `undefined` if the file system does not report it. */
 const freeBytes = (root: string): Effect.Effect<bigint | undefined> =>
   Effect.promise(() =>
     statfs(root, { bigint: true }).then(

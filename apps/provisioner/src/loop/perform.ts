@@ -12,7 +12,7 @@ export type Report = Extract<Act, { readonly act: "approve" | "reject" | "done" 
 /** Sends a report to Waldur. */
 export type SendReport = (report: Report) => Effect.Effect<ReportOutcome>
 
-/** How one act went. */
+/** The outcome of one act. */
 export interface ActResult {
   readonly item: PlanItem
   readonly act: Act
@@ -23,12 +23,12 @@ export interface ActResult {
   readonly retryAfter?: number
 }
 
-/** How an item's acts went: all of them, or up to the first that was not done. */
+/** The outcomes of an item's acts, up to the first that failed. */
 export interface ItemResult {
   readonly item: PlanItem
   readonly results: ReadonlyArray<ActResult>
   readonly isDone: boolean
-  /** Whether a report was sent, with whatever outcome: a list from before it says nothing of the item. */
+  /** Whether a report was sent, with whatever outcome. A list from before it does not show the item's current state. */
   readonly wasReported: boolean
 }
 
@@ -50,7 +50,7 @@ export const perform = Effect.fn("perform")(function* (
   const isFolder = ({ acts }: PlanItem) => acts[0]?.act === "folder"
   const folders = yield* Effect.forEach(items.filter(isFolder), (item) => performItem(item, performing))
   const others = items.filter((item) => !isFolder(item) && item.acts.length > 0)
-  // Their order does not matter: if one finds its place still taken, its driver refuses, and a later cycle repeats it.
+  // Their order does not matter: if the place of one is still taken, its driver refuses, and a later cycle repeats it.
   const rest = yield* Effect.forEach(others, (item) => performItem(item, performing), { concurrency: atOnce })
   return [...folders, ...rest]
 })
@@ -68,7 +68,7 @@ const performItem = Effect.fnUntraced(function* (
     const before = journal.items.get(item.itemId) ?? { system: item.system }
     let result: Pick<ActResult, "outcome" | "detail" | "retryAfter">
     if (isReport(act)) {
-      // A restart must not take a list from before this report for news.
+      // After a restart, a list from before this report must not count as newer than it.
       const { approved: _, ...known } = before
       const order = act.act === "approve" ? orderOf(act.url) : undefined
       const approved = order === undefined ? {} : { approved: order }
@@ -98,7 +98,7 @@ const performItem = Effect.fnUntraced(function* (
 
 const isReport = (act: Act): act is Report => "url" in act
 
-const isSuccess = (outcome: ActResult["outcome"]): boolean =>
+export const isSuccess = (outcome: ActResult["outcome"]): boolean =>
   outcome === "made" || outcome === "changed" || outcome === "unchanged" || outcome === "done"
 
 const withoutTag = (outcome: ReportOutcome) => {
@@ -108,7 +108,7 @@ const withoutTag = (outcome: ReportOutcome) => {
 
 type DiskAct = Exclude<Act, Report | { readonly act: "folder" }>
 
-/** The driver's step, and what it left on the disk, looked at once more if it moved something. */
+/** The driver's step for an act. */
 const step = (
   act: DiskAct,
   { itemId }: PlanItem,
@@ -128,7 +128,7 @@ const step = (
   }
 }
 
-/** A defect of a driver is an unknown outcome: it must not end the process with other items half done. */
+/** A defect in a driver is an unknown outcome: it must not end the process while other items are half done. */
 const outcomeOf = (step: Effect.Effect<Outcome, DriverError>): Effect.Effect<Pick<ActResult, "outcome" | "detail">> =>
   Effect.map(Effect.exit(step), (exit) => {
     if (Exit.isSuccess(exit)) return { outcome: exit.value }
@@ -147,7 +147,7 @@ const recordAfter = (act: DiskAct, item: PlanItem, before: ItemRecord, outcome: 
     const { trash: _, ...present } = rest
     return { ...present, path: "listed" in act ? act.listed.path : act.to }
   }
-  // A conflict and a refusal are for a person: no number of them is a reason to give an order up.
+  // Conflicts and refusals are for an operator: however many there are, the order is not given up.
   if (outcome !== "UnknownOutcome") return failures === undefined ? rest : { ...rest, failures }
   const order = item.order ?? ""
   return { ...rest, failures: { order, count: failures?.order === order ? failures.count + 1 : 1 } }

@@ -12,7 +12,7 @@ export const sendReports = (waldur: WaldurClient["Service"]): SendReport => {
   return Effect.fnUntraced(function* (report) {
     const clock = yield* Effect.clockWith(Effect.succeed)
     if (elapsedOf(clock) < pausedUntil)
-      return { _tag: "refused", detail: "reports pause since Waldur refused the token" }
+      return { _tag: "refused", detail: "reports are paused, because Waldur refused the token" }
     const outcome = yield* send(waldur, report)
     if (outcome._tag === "refused") pausedUntil = elapsedOf(clock) + refusalPause
     return outcome

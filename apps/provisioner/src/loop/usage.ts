@@ -1,14 +1,14 @@
-/** What is used of each directory, as `status` shows it, and as Open OnDemand reads it. */
+/** The usage of each directory, as `status` shows it and as Open OnDemand reads it. */
 import { Effect, Result } from "effect"
 import { runProgram } from "../disk/run-program.ts"
 import type { DriverError, Reader, Usage } from "../drivers/driver.ts"
 import type { ItemStatus } from "./conditions.ts"
 import type { Systems } from "./observe.ts"
 
-/** Directories that are asked for concurrently: each may be a program or a walk. */
+/** Directories whose usage is read concurrently: each may cost a program or a walk. */
 const atOnce = 8
-/** The deadline of `getent`, in milliseconds: a directory service that does not respond must not stop the report. */
-const patience = 10_000
+/** In milliseconds. A directory service that does not respond must not stop the report. */
+const getentDeadline = 10_000
 
 /** Space in bytes, or a number of files. Without a limit there is no percentage. */
 export interface Used {
@@ -17,7 +17,7 @@ export interface Used {
   readonly hard?: bigint
   /** The percentage of the hard limit, else of the soft one, rounded down. */
   readonly percent?: number
-  /** Whether it is above the soft limit, so that the system's grace runs. */
+  /** Whether usage is above the soft limit, so that the grace period runs. */
   readonly isInGrace: boolean
 }
 
@@ -43,7 +43,7 @@ export const itemUsage = ({ bytes, inodes, quotas }: Usage): ItemUsage => ({
   files: inodes === null ? null : used(inodes, quotas.inodesSoft, quotas.inodesHard),
 })
 
-/** The usage of each item that has a directory; the error of one that could not be read; `null` for one without. */
+/** The usage of each item, the error if it could not be read, or `null` if the item has no directory. */
 export const usages = (
   items: ReadonlyArray<ItemStatus>,
   { drivers, prefix }: Systems<Reader>,
@@ -105,8 +105,8 @@ export const openOnDemandQuotas = Effect.fn("openOnDemandQuotas")(function* (
 /** JSON numbers are exact up to 8 EiB in KiB. */
 const kibibytes = (bytes: bigint): number => Number(bytes / 1024n)
 
-/** The members of a Unix group by the system's directory; none of an unknown one. */
+/** The members of a Unix group, by `getent`; empty if the group is unknown. */
 const groupMembers = (gid: number): Effect.Effect<ReadonlyArray<string>, DriverError> =>
-  Effect.map(runProgram("getent", ["group", String(gid)], { deadline: patience }), ({ stdout }) =>
+  Effect.map(runProgram("getent", ["group", String(gid)], { deadline: getentDeadline }), ({ stdout }) =>
     (stdout.trim().split(":")[3] ?? "").split(",").filter(Boolean),
   )

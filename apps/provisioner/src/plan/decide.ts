@@ -67,7 +67,7 @@ export const decisions: ReadonlyArray<Row> = [
   { status: ["removed"], decide: nothing("removed-but-present") },
 ]
 
-/** By the first row that matches; without one, nothing is done. */
+/** The decision of the first row that matches; `nothing` if none does. */
 export const decide = (entry: StorageEntry): Decision => {
   const order = orderStateOf(entry)
   const row = decisions.find(

@@ -1,5 +1,5 @@
 /**
- * The plan of a cycle: the whole list and what was observed on the disk give acts as data. Pure: it reads nothing, and changes
+ * Plans a cycle: from the whole list and what was observed on the disk, the acts to perform, as data. Pure: it reads and changes
  * nothing.
  */
 import { keyOf, type StorageEntry } from "@cscs/storage-model"
@@ -18,10 +18,10 @@ export type Act =
   | { readonly act: "backend-id"; readonly url: string; readonly path: string }
   | { readonly act: "erred"; readonly url: string; readonly message: string }
 
-/** `+` creates, `~` changes or reports, `-` removes, `!` needs a person. */
+/** `+` creates, `~` changes or reports, `-` removes, `!` needs an operator. */
 export type Sign = "+" | "~" | "-" | "!"
 
-/** What is to be done for one entry. */
+/** What to do for one entry. */
 export interface PlanItem {
   readonly sign: Sign
   /** `itemId` and mount point, which together identify an entry. */
@@ -88,7 +88,7 @@ export interface PlanInput {
 export const orderOf = (url: string | undefined): string | undefined =>
   /\/marketplace-orders\/([0-9a-f-]{32,36})\//i.exec(url ?? "")?.[1]
 
-/** What the customer reads of an order that failed. */
+/** What the customer reads about an order that failed. */
 const erredMessage = (itemId: string) =>
   `The storage could not be set up as ordered. The storage administrators have the details under ${itemId}.`
 
@@ -120,7 +120,7 @@ export const plan = (input: PlanInput): Plan => {
   return { etag: input.etag, counts: { "+": count("+"), "~": count("~"), "-": count("-"), "!": count("!") }, items }
 }
 
-/** Paths and items that more than one entry claims: none of them may be acted on. */
+/** Paths and items that more than one entry claims. No act on them is allowed. */
 interface Claims {
   readonly isDoubled: (entry: StorageEntry) => boolean
   /** A live directory at or below this path that is not this item's, if any. */
@@ -162,18 +162,18 @@ const planEntry = (entry: StorageEntry, input: PlanInput, claims: Claims): PlanI
     system: entry.storageSystem.key,
     ...(inProgress === undefined ? {} : { order: inProgress }),
   }
-  const needsPerson = (note: string): PlanItem => ({ ...base, sign: "!", acts: [], note })
+  const needsOperator = (note: string): PlanItem => ({ ...base, sign: "!", acts: [], note })
   const item = (sign: Sign, acts: ReadonlyArray<Act>): PlanItem | undefined =>
     acts.length === 0 ? undefined : { ...base, sign, acts }
 
   const decision = decide(entry)
-  if (decision.kind === "nothing") return alertOf(decision, input.journal.get(itemId), needsPerson)
+  if (decision.kind === "nothing") return alertOf(decision, input.journal.get(itemId), needsOperator)
   if (decision.kind !== "parent" && decision.kind !== "review" && claims.isDoubled(entry)) {
-    return needsPerson("another entry has the same directory or the same itemId")
+    return needsOperator("another entry has the same directory or the same itemId")
   }
   const observation = input.observations.get(base.key)
   if (observation === undefined) return undefined
-  if ("_tag" in observation) return needsPerson(`${observation._tag}: ${observation.message}`)
+  if ("_tag" in observation) return needsOperator(`${observation._tag}: ${observation.message}`)
   const { whereabouts, listed, atPath, differences } = observation
   const isThere = whereabouts.at === "path" && whereabouts.path === base.path
 
@@ -184,20 +184,20 @@ const planEntry = (entry: StorageEntry, input: PlanInput, claims: Claims): PlanI
         : undefined
     case "review": {
       const reviewed = review(entry, input, observation.free)
-      return typeof reviewed === "string" ? needsPerson(reviewed) : item("~", reviewed)
+      return typeof reviewed === "string" ? needsOperator(reviewed) : item("~", reviewed)
     }
     case "keep": {
       if (listed === undefined) return undefined
       const acts: Array<Act> = []
       let sign: Sign = "~"
       if (isThere) {
-        if (atPath === null) return needsPerson("the directory was not found where it was seen a moment ago")
+        if (atPath === null) return needsOperator("the directory was not found where it was seen a moment ago")
         if (differences.length > 0) acts.push({ act: "change", listed, differences })
       } else {
-        if (atPath !== null) return needsPerson(foreign(atPath))
+        if (atPath !== null) return needsOperator(foreign(atPath))
         const record = input.journal.get(itemId)
         if (whereabouts.at === "nowhere" && record?.path !== undefined) {
-          return needsPerson(`its directory was ${record.path}, and is gone; it is not made again over lost data`)
+          return needsOperator(`its directory was ${record.path}, and is gone; it is not made again over lost data`)
         }
         if (whereabouts.at === "nowhere") sign = "+"
         else if (whereabouts.at === "trash") acts.push({ act: "restore", to: base.path })
@@ -211,20 +211,20 @@ const planEntry = (entry: StorageEntry, input: PlanInput, claims: Claims): PlanI
       if (decision.then === "review") {
         const reviewed = review(entry, input, observation.free)
         // The directory is kept as listed, whatever the outcome of the order.
-        if (typeof reviewed === "string") return acts.length === 0 ? needsPerson(reviewed) : item(sign, acts)
+        if (typeof reviewed === "string") return acts.length === 0 ? needsOperator(reviewed) : item(sign, acts)
         acts.push(...reviewed)
       }
       return item(sign, acts)
     }
     case "trash": {
       const order = orderOf(entry.set_state_done_url) ?? orderOf(entry.set_state_erred_url)
-      if (order === undefined) return needsPerson("its order has no UUID")
+      if (order === undefined) return needsOperator("its order has no UUID")
       const live = claims.liveBelow(entry)
-      if (live !== undefined) return needsPerson(`${live} is in use, and in it`)
+      if (live !== undefined) return needsOperator(`it contains ${live}, which is in use`)
       if (whereabouts.at === "nowhere") {
-        if (atPath !== null) return needsPerson(foreign(atPath))
+        if (atPath !== null) return needsOperator(foreign(atPath))
         if (input.journal.get(itemId)?.path !== undefined) {
-          return needsPerson("its directory is neither in its place nor in the trash; report the order by hand")
+          return needsOperator("its directory is neither in its place nor in the trash; report the order by hand")
         }
         // A Create for which no directory was ever made.
         return item("~", reportDone(entry))
@@ -245,22 +245,22 @@ const foreign = ({ itemId }: Observed) =>
 const alertOf = (
   { alert }: Extract<Decision, { kind: "nothing" }>,
   record: ItemRecord | undefined,
-  needsPerson: (note: string) => PlanItem,
+  needsOperator: (note: string) => PlanItem,
 ): PlanItem | undefined => {
   const isPresent = record?.path !== undefined && record.trash === undefined
   switch (alert) {
     case "order-ended-early":
-      return needsPerson("updating without an order: if this persists, the order ended before Waldur's worker ran")
+      return needsOperator("updating without an order: if this persists, the order ended before Waldur's worker ran")
     case "removal-without-order":
-      return needsPerson("removing without an order that executes: nothing is touched")
+      return needsOperator("removing without an executing order: nothing is touched")
     case "removed-but-present":
-      return isPresent ? needsPerson(`removed in Waldur, but ${record.path} still exists`) : undefined
+      return isPresent ? needsOperator(`removed in Waldur, but ${record.path} still exists`) : undefined
     default:
       return undefined
   }
 }
 
-/** The acts on an order that waits for approval, or the reason why it still waits. */
+/** The acts on an order that waits for approval, or the reason why it keeps waiting. */
 const review = (
   entry: StorageEntry,
   { settings }: PlanInput,
@@ -273,7 +273,7 @@ const review = (
   return [ruling.verdict === "approve" ? { act: "approve", url } : { act: "reject", url, reason: ruling.reason }]
 }
 
-/** Reports about usage join on the path. */
+/** The path is the key on which usage reports are joined. */
 const backendId = (
   { set_backend_id_url: url, mountPoint }: StorageEntry,
   { settings }: PlanInput,
@@ -289,7 +289,7 @@ const reportDone = ({ set_state_done_url: url }: StorageEntry): ReadonlyArray<Ac
   url === undefined ? [] : [{ act: "done", url }]
 
 /**
- * The path comes after the error, so that it cannot hold it back if Waldur refuses the one and not the other.
+ * The backend id comes after the error: if Waldur refuses the former, the latter must still be reported.
  *
  * @param isThere whether the item's directory is at the mount point; no other path may be reported
  */

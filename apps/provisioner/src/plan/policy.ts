@@ -6,7 +6,7 @@ export interface PolicySettings {
   /** New resources with a GID outside are rejected. */
   readonly minGid: number | undefined
   readonly maxGid: number | undefined
-  /** What becomes of an order for more space than is free. */
+  /** What happens to an order for more space than is free. */
   readonly freeSpace: "ignore" | "wait" | "reject"
 }
 
@@ -27,7 +27,7 @@ export const policyOf =
       : { verdict: "approve" }
   }
 
-/** What the order adds to the hard limit of space. */
+/** The bytes that the order adds to the hard limit of space. */
 const additionalBytes = ({ status, quotas, newQuotas }: StorageEntry): bigint => {
   const before = status === "pending" ? 0n : hardSpace(quotas)
   const after = status === "pending" ? hardSpace(quotas) : hardSpace(newQuotas ?? quotas)

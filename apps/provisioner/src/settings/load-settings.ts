@@ -27,7 +27,7 @@ export interface ProvisionerSettings {
   readonly retentionDays: number
   readonly policy: Policy
   readonly warnings: ReadonlyArray<string>
-  /** Masks the secrets in a text. */
+  /** Masks the secrets in a string. */
   readonly withoutSecrets: (text: string) => string
 }
 
@@ -119,21 +119,21 @@ type Values = { readonly [Name in keyof typeof settingKeys]: (typeof settingKeys
 
 const { flag, httpUrl, mapping, text, wholeNumber } = settingsLibrary.types
 
-const greatestProjectId = 2 ** 32 - 2
+const maxProjectId = 2 ** 32 - 2
 /** Checked as a range when the driver opens. */
 const projectIds: settingsLibrary.types.SettingType<unknown> = {
-  allowed: `{first, last}, whole numbers from 1 to ${greatestProjectId}`,
+  allowed: `{first, last}, whole numbers from 1 to ${maxProjectId}`,
   jsonSchema: {},
   decode: (value) => {
     const range = mapping.decode(value)
     const isKnown = range !== undefined && Object.keys(range).every((name) => name === "first" || name === "last")
-    const id = wholeNumber(1, greatestProjectId)
+    const id = wholeNumber(1, maxProjectId)
     return isKnown && Object.values(range).every((one) => id.decode(one) !== undefined) ? range : undefined
   },
 }
 const ofProjectQuotas = { mount: text, project_ids: projectIds }
 
-/** The settings of each driver besides `driver` and `root`. docs/drivers.md has them in words. */
+/** The settings of each driver besides `driver` and `root`. docs/drivers.md describes them. */
 export const ownSettings: Readonly<
   Record<DriverSettings["type"], Readonly<Record<string, settingsLibrary.types.SettingType<unknown>>>>
 > = {
@@ -166,7 +166,7 @@ const systemsOf = Effect.fnUntraced(function* (
   for (const [name, about] of given) {
     const path = `storage_systems.${name}`
     if (typeof about !== "object" || about === null) {
-      wrong(path, "no mapping", "a mapping with driver and root")
+      wrong(path, "not a mapping", "a mapping with driver and root")
       continue
     }
     const { driver, root, ...rest } = about as Readonly<Record<string, unknown>>
@@ -184,12 +184,12 @@ const systemsOf = Effect.fnUntraced(function* (
     for (const [key, value] of Object.entries(rest)) {
       const setting = Object.hasOwn(known, key) ? known[key] : undefined
       const decoded = setting?.decode(value)
-      // The value of an unknown one may be a secret.
+      // The value of an unknown setting may be a secret.
       if (setting === undefined)
         wrong(`${path}.${key}`, "an unknown setting", Object.keys(known).join(", ") || "none besides driver and root")
       else if (decoded === undefined)
         wrong(`${path}.${key}`, setting.fault?.(value) ?? JSON.stringify(value) ?? "nothing", setting.allowed)
-      // The driver's own keys, in the manner of the file: snake case.
+      // Keys are in snake case in the file, and in camel case in `DriverSettings`.
       else own[key.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase())] = decoded
     }
     const common = { root, registry: resolve(statePath, `${name}.registry.json`) }

@@ -44,7 +44,7 @@ export const settingKeys = {
     description: "The directory of the journal, the registries and the status. Outside of all roots; made if missing.",
   }),
   prefix: keyWithDefault("prefix", text, "/", {
-    description: "The directory below which mount points are, for tries; `/` in production.",
+    description: "The directory below which mount points are, for trials; `/` in production.",
   }),
   storageSystems: key("storage_systems", mapping, {
     description:
@@ -59,21 +59,21 @@ export const settingKeys = {
     description: "How often the list is polled, give or take a tenth.",
   }),
   checkEvery: keyWithDefault("check_every", timeSpan, Duration.minutes(10), {
-    description: "How often all directories are compared with the list, although it has not changed.",
+    description: "How often all directories are compared with the list, even if it has not changed.",
   }),
   retryAfter: keyWithDefault("retry_after", timeSpan, Duration.seconds(30), {
     description:
       "The wait before an item that failed is tried again; it doubles with each failure, up to 100 times as long.",
   }),
   maxRemovals: keyWithDefault("max_removals", wholeNumber(0, 100_000), 5, {
-    description: "Directories that are moved to the trash per poll, at most. Further ones wait for the next.",
+    description: "The maximum number of directories moved to the trash per poll. Further ones wait for the next.",
   }),
   erredAfter: keyWithDefault("erred_after", wholeNumber(2, 1000), 10, {
-    description: "Failures of own work on an order after which it is reported as erred.",
+    description: "Failures of the provisioner's own acts on an order after which the order is reported as erred.",
   }),
   reportBackendId: keyWithDefault("report_backend_id", flag, true, {
     description:
-      "Report each directory's path as `backend_id` before its order is done. The path then stays, also when its project is renamed.",
+      "Report each directory's path as `backend_id` before its order is done. The path then stays, even when its project is renamed.",
   }),
   retentionDays: keyWithDefault("retention_days", wholeNumber(1, 36_500), 90, {
     description: "Days after which `status` lists a directory in the trash as expired. Nothing is ever deleted.",

@@ -27,7 +27,7 @@ describe("amounts", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 1_000_000 }), (milli) => {
         const error = (bytes(milli / 1000) ?? 0n) - BigInt(milli) * 10n ** 9n
-        // A thousandth is no binary fraction.
+        // A thousandth is not a binary fraction.
         expect(error < 0n ? -error : error).toBeLessThan(200n)
       }),
     )

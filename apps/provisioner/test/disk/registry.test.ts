@@ -20,7 +20,7 @@ describe("the registry", () => {
       ({ _tag }) => _tag,
     )
 
-  test("returns after reopening what was stored, and null removes a field", async () => {
+  test("returns what was stored after it is reopened, and null removes a field", async () => {
     await opened((registry) => registry.put("a", { projectId: 7, path: "/root/a", identity: "1:2" }))
     await opened((registry) => registry.put("a", { path: null }))
     await opened((registry) =>

@@ -15,7 +15,7 @@ describe("a program", () => {
   const failed = (program: string, deadline?: number) =>
     Effect.runPromise(Effect.flip(outputOf(program, [], deadline === undefined ? {} : { deadline })))
 
-  test("gets its arguments without a shell, in English, with nothing else of the environment", async () => {
+  test("runs without a shell, in English, and without the rest of the environment", async () => {
     const program = script('printf "%s|" "$@" "$LC_ALL" "$SECRET"')
     process.env.SECRET = "secret"
     const ran = await Effect.runPromise(runProgram(program, ["$(id)", "a b;", "*"]))
@@ -25,7 +25,7 @@ describe("a program", () => {
   test("that exceeds its deadline is killed, and its outcome is unknown, even if a child of it survives", async () => {
     expect(await failed(script("sleep 60 & sleep 60"), 50)).toMatchObject({
       _tag: "UnknownOutcome",
-      detail: "no end within 50 ms",
+      detail: "not finished within 50 ms",
     })
   })
 
@@ -37,7 +37,7 @@ describe("a program", () => {
     expect(await failed("/no/such/program")).toMatchObject({ _tag: "Refused" })
   })
 
-  test("that exits with another code than 0 has its output quoted, and its outcome is unknown", async () => {
+  test("that exits with a code other than 0 has its output quoted, and its outcome is unknown", async () => {
     const error = await failed(script("echo made; echo 'it is   broken' >&2; exit 5"))
     expect(error).toMatchObject({ _tag: "UnknownOutcome", detail: "exit code 5: it is broken" })
   })

@@ -21,16 +21,16 @@ import type { Driver, DriverError, Listed, Quotas } from "../../src/drivers/driv
 export interface Subject {
   readonly root: string
   readonly registry: string
-  /** Opens it, also a second time: as a process that starts again. */
+  /** Opens it. Opening it again is like a restart of the process. */
   readonly open: Effect.Effect<Driver, DriverError, Scope.Scope>
   /** Makes a directory that can be adopted, as another program would. Default: `mkdir`. */
   readonly foreign?: (path: string) => void
-  /** Sets the quota of a directory as another program would, past the driver. */
+  /** Sets the quota of a directory as another program would, without the driver. */
   readonly tamper: (path: string) => Promise<void> | void
   readonly close: () => Promise<void> | void
 }
 
-/** What this process may give a directory to: root to anyone. */
+/** A group to which this process may give a directory: any group for root. */
 export const group: number = (process.geteuid?.() === 0 ? 31_001 : process.getegid?.()) ?? 0
 
 const tera = 10n ** 12n
@@ -52,7 +52,7 @@ export const driverContract = (name: string, make: () => Promise<Subject>): void
     })
     afterAll(() => subject?.close())
 
-    /** Each step with a driver of its own: nothing is carried over but what is on disk. */
+    /** Each step with a new driver: only what is on disk is carried over. */
     const act = <A>(work: (driver: Driver) => Effect.Effect<A, DriverError>): Promise<A> =>
       Effect.runPromise(Effect.scoped(Effect.flatMap(subject.open, work)))
     const failure = async (work: (driver: Driver) => Effect.Effect<unknown, DriverError>): Promise<string> => {
@@ -97,7 +97,7 @@ export const driverContract = (name: string, make: () => Promise<Subject>): void
       expect(lstatSync(entry.path, { bigint: true }).ctimeNs).toBe(ctimeNs)
     })
 
-    test("setgid and the other special bits belong to the mode that is compared and set", async () => {
+    test("the mode that is compared and set includes setgid and the other special bits", async () => {
       const entry = await made("mode/a")
       chmodSync(entry.path, 0o770)
       expect(await differences(entry)).toEqual(["mode 0770, not 2770"])
@@ -105,7 +105,7 @@ export const driverContract = (name: string, make: () => Promise<Subject>): void
       expect(lstatSync(entry.path).mode & 0o7777).toBe(0o2770)
     })
 
-    test("quotas grow and shrink, and those read back are the rounded ones", async () => {
+    test("quotas can grow and shrink, and are read back rounded", async () => {
       const entry = await made("size/a", 10n)
       for (const size of [30n, 5n]) {
         expect(await act((driver) => driver.ensureQuota(entry, quotas(size)))).toBe("changed")
@@ -165,7 +165,7 @@ export const driverContract = (name: string, make: () => Promise<Subject>): void
       expect(isThere(`${subject.root}/refused`)).toBe(false)
     })
 
-    test("a path outside of the root, the root itself and a hidden component are refused", async () => {
+    test("a path outside the root, the root itself and a hidden component are refused", async () => {
       const { root } = subject
       for (const path of [
         root,
@@ -286,7 +286,7 @@ export const driverContract = (name: string, make: () => Promise<Subject>): void
       expect(await act((driver) => driver.readBack(entry))).toBe(null)
     })
 
-    test("a directory that a person renamed is found by its mark at the listed path", async () => {
+    test("a directory that an operator renamed is found by its mark at the listed path", async () => {
       const entry = await made("renamed/a")
       renameSync(entry.path, `${subject.root}/renamed/b`)
       const path = `${subject.root}/renamed/b`
@@ -345,7 +345,7 @@ export const driverContract = (name: string, make: () => Promise<Subject>): void
       expect(lstatSync(path).mode & 0o7777).toBe(0o700)
     })
 
-    test("unfinished directories of a crash are used again, and leftover claims are ignored", async () => {
+    test("unfinished directories left by a crash are reused, and leftover claims are ignored", async () => {
       const entry = listed("crash/a")
       await act((driver) => driver.ensureFolder(dirname(entry.path), 0o775))
       // What a crash leaves before the rename: the claim, made by the name and the mode at once.
@@ -363,7 +363,7 @@ export const driverContract = (name: string, make: () => Promise<Subject>): void
       expect(isThere(entry.path)).toBe(false)
     })
 
-    test("eight directories are made at the same time, in directories that they share", async () => {
+    test("eight directories can be made concurrently below shared directories", async () => {
       const entries = Array.from({ length: 8 }, (_, index) => listed(`parallel/${index % 2}/${index}`))
       await act((driver) => Effect.forEach(entries, driver.ensureDirectory, { concurrency: "unbounded" }))
       for (const entry of entries) expect(await differences(entry)).toEqual([])
@@ -380,7 +380,7 @@ export const driverContract = (name: string, make: () => Promise<Subject>): void
 
     test("a root whose file system is not mounted is refused, and nothing is made below it", async () => {
       await made("mounted/a")
-      // The trash, which the driver made, is what tells the file system from the empty directory below a mount.
+      // Only the trash, which the driver made, distinguishes the file system from the empty directory under its mount.
       renameSync(`${subject.root}/.cscs-trash`, `${subject.root}/.aside`)
       try {
         expect(await failure((driver) => driver.ensureDirectory(listed("unmounted/a")))).toBe("Refused")

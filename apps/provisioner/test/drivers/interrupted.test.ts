@@ -1,4 +1,4 @@
-/** Steps that end at any point: what they leave is completed by the same step, and nothing is lost or doubled. */
+/** Steps that are interrupted at any point: the same step completes what they left, and nothing is lost or duplicated. */
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { Effect, Fiber } from "effect"
@@ -11,7 +11,7 @@ import { group } from "./contract.ts"
 /** How many turns of the event loop a step runs before it is interrupted: a whole one takes some 50 to 300. */
 const turns = fc.integer({ min: 0, max: 300 })
 
-test("a step that is interrupted anywhere is completed by repeating it with a new driver", async () => {
+test("a step that is interrupted anywhere completes when a new driver repeats it", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(turns, { minLength: 12, maxLength: 12 }), async (delays) => {
       const folder = realpathSync(mkdtempSync(`${tmpdir()}/driver-`))

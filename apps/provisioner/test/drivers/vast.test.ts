@@ -1,4 +1,4 @@
-/** `vast` with a stand-in for its REST API, and local directories as what is mounted. */
+/** `vast` with a mock of its REST API, and local directories in place of the mount. */
 import { chownSync, lstatSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { startVast, type Vast } from "@cscs/sandbox"
@@ -56,7 +56,7 @@ describe("quotas of VAST", () => {
     return { root, vast, act, failure, listed, quota }
   }
 
-  test("bytes are sent, the directory is made before the quota, and a soft limit that equals the hard one is omitted", async () => {
+  test("limits are sent in bytes, the directory is made before its quota, and a soft limit equal to the hard one is omitted", async () => {
     const { act, listed, quota, vast } = await start()
     await act((driver) => driver.ensureDirectory(listed("a")))
     const limits = { hard_limit: 1e12, soft_limit: null, hard_limit_inodes: 2000, soft_limit_inodes: 1000 }
@@ -67,7 +67,7 @@ describe("quotas of VAST", () => {
     expect(await act((driver) => Effect.succeed(observed && driver.differences(listed("a"), observed)))).toEqual([])
   })
 
-  test("a sibling whose path begins or ends the same is another quota, also if VAST ignores the filter", async () => {
+  test("a sibling path with the same beginning or end has a quota of its own, even if VAST ignores the filter", async () => {
     const { act, listed, vast } = await start()
     for (const name of ["a", "aa", "a-b"]) await act((driver) => driver.ensureDirectory(listed(name)))
     vast.ignoresPath = true
@@ -127,7 +127,7 @@ describe("quotas of VAST", () => {
     expect(lstatSync(listed("a").path).mode & 0o7777).toBe(0o2770)
   })
 
-  test("a lost response to a creation is an unknown outcome; the next cycle finds the quota and creates no second", async () => {
+  test("a lost response to a creation is an unknown outcome; the next cycle finds the quota and creates no second one", async () => {
     const { act, failure, listed, vast } = await start()
     vast.faults.set("vast", { method: "POST", truncate: true, times: 1 })
     expect((await failure((driver) => driver.ensureDirectory(listed("a"))))._tag).toBe("UnknownOutcome")
@@ -142,7 +142,7 @@ describe("quotas of VAST", () => {
     ["429", { status: 429 }, "UnknownOutcome"],
     ["500", { status: 500 }, "UnknownOutcome"],
     ["a reset connection", { reset: true }, "UnknownOutcome"],
-  ])("%s to a change is never taken for success", async (_, fault, tag) => {
+  ])("a change that fails with %s is never taken for success", async (_, fault, tag) => {
     const { act, failure, listed, vast } = await start()
     await act((driver) => driver.ensureDirectory(listed("a")))
     vast.faults.set("vast", { method: "PATCH", times: 1, ...fault })
@@ -151,7 +151,7 @@ describe("quotas of VAST", () => {
     expect(error.message).not.toContain(vast.token)
   })
 
-  test("a change that VAST accepts and does not make is a conflict", async () => {
+  test("a change that VAST accepts but does not make is a conflict", async () => {
     const { act, failure, listed, vast } = await start()
     await act((driver) => driver.ensureDirectory(listed("a")))
     vast.faults.set("vast", { method: "PATCH", status: 200, times: 1 })

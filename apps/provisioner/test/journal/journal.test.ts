@@ -20,7 +20,7 @@ const using = <A, E>(
 
 const record = (path: string): ItemRecord => ({ system: "capstor", path })
 
-test("a journal returns after a restart the newest record of each item", async () => {
+test("a journal returns the newest record of each item after a restart", async () => {
   const directory = aDirectory()
   await using(directory, ({ put }) =>
     Effect.all([put("a", record("/1")), put("b", record("/2")), put("a", { ...record("/3"), intent: "move" })]),
@@ -29,7 +29,7 @@ test("a journal returns after a restart the newest record of each item", async (
   expect(Object.fromEntries(items)).toEqual({ a: { ...record("/3"), intent: "move" }, b: record("/2") })
 })
 
-test("a journal that was cut anywhere returns the records of all whole lines, and takes further ones", async () => {
+test("a journal that was cut off anywhere returns the records of all whole lines, and accepts new ones", async () => {
   await fc.assert(
     fc.asyncProperty(fc.nat(400), async (cut) => {
       const directory = aDirectory()

@@ -150,7 +150,7 @@ test("a symbolic link is never followed, at the mount point or above it", async 
   }
 })
 
-test("a removal is a rename to a name made of item and order, and continues where it was killed", async () => {
+test("a removal renames the directory to a name of item and order, and continues after a kill", async () => {
   const site = aSite()
   await site.session()([[anEntry()]])
   const inode = statSync(site.prefix + path).ino
@@ -197,7 +197,7 @@ test("the path is reported as backend id before an order is done", async () => {
   ])
 })
 
-test("the path is reported as backend id after an order is erred, if the directory is there, and cannot hold the error back", async () => {
+test("the path is reported as backend id after an order is erred, if the directory is there, and cannot block the error", async () => {
   const site = aSite()
   const updating = anEntry({ status: "updating", ...executing, newQuotas: [...quotas(9)] })
   const acting = site.session()

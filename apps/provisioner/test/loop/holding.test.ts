@@ -13,7 +13,7 @@ test("after a report, an item is left unchanged until a list from after the repo
   expect(outcomes.map(({ awaitingList }) => awaitingList)).toEqual([1, 1, 1])
 })
 
-test("a report of unknown outcome is not repeated before a newer list either", async () => {
+test("a report of unknown outcome is not repeated before a newer list", async () => {
   const site = aSite()
   const waits = anEntry({ status: "pending", ...waiting })
   await site.session({ age: old, respond: () => ({ _tag: "unknown", detail: "timeout" }) })([[waits], [waits]])

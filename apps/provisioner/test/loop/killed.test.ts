@@ -1,4 +1,4 @@
-/** What the next process makes of a journal whose process was killed between an act and its record. */
+/** What the next process does with a journal whose process was killed between an act and its record. */
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { StorageEntry } from "@cscs/storage-model"
@@ -12,7 +12,7 @@ const created = anEntry({ status: "pending", ...executing })
 const removing = anEntry({ status: "removing", ...executing })
 const path = created.mountPoint.default
 
-/** A cycle whose process is killed when the act has been carried out: nothing that it wrote to the journal later is there. */
+/** A cycle whose process is killed right after the act: the journal contains nothing that it wrote later. */
 const killedAfter = async (site: Site, act: "create" | "trash" | "done", entry: StorageEntry) => {
   const journal = join(site.statePath, "journal.jsonl")
   let left = ""

@@ -48,19 +48,19 @@ const rows: ReadonlyArray<readonly [row: string, entries: ReadonlyArray<StorageE
     keep("report"),
   ],
   [
-    "updating without an order: nothing, and a person if it persists",
+    "updating without an order: nothing, and an operator if it persists",
     [anEntry({ status: "updating" })],
     { kind: "nothing", alert: "order-ended-early" },
   ],
   ["removing that executes: trash, then report", [anEntry({ status: "removing", ...executing })], { kind: "trash" }],
   [
-    "removing without an order that executes: nothing",
+    "removing without an executing order: nothing",
     [anEntry({ status: "removing" })],
     { kind: "nothing", alert: "removal-without-order" },
   ],
   ["error: nothing", [anEntry({ status: "error" }), anEntry({ status: "error", ...executing })], { kind: "nothing" }],
   [
-    "removed: nothing, and a person if the directory still exists",
+    "removed: nothing, and an operator if the directory still exists",
     [none, waiting, executing].map((urls) => anEntry({ status: "removed", ...urls })),
     { kind: "nothing", alert: "removed-but-present" },
   ],

@@ -19,7 +19,7 @@ test("without a policy, every order is approved", () => {
   for (const entry of [create, larger, smaller, terminate]) expect(verdictOf({}, entry)).toBe("approve")
 })
 
-test("a new resource is rejected exactly if its GID is outside of the range, and no other order is", () => {
+test("a new resource is rejected if and only if its GID is outside the range; other orders never are", () => {
   // Its GID is 31001.
   expect(verdictOf({ minGid: 31_001, maxGid: 31_001 }, create)).toBe("approve")
   expect(verdictOf({ minGid: 31_002 }, create)).toBe("reject")

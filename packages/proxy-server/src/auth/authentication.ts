@@ -93,7 +93,7 @@ export class Authentication extends Context.Service<
         const reason = reasonOf(refusal)
         yield* tokenRefused(reason)
         if (reason === "other-issuer") yield* lookForIssuer
-        // A request without a token is no evidence about tokens, and readiness already reports an issuer that does not
+        // A request without a token is not evidence about tokens, and readiness already reports an issuer that does not
         // respond.
         if (reason === "no-token" || reason === "issuer") return
         const now = yield* Clock.currentTimeMillis

@@ -121,7 +121,7 @@ export const checkClaims = (
   return Result.succeed({ name, mayDebug: auth.debugRoles.every((role) => hasRole(claims, role)) })
 }
 
-/** White space, control and format characters alone are no name. */
+/** White space, control and format characters alone are not a name. */
 const visible = /[^\s\p{C}]/u
 
 /**

@@ -182,7 +182,7 @@ export const makeIntrospection = ({
     }
     return yield* Effect.fromResult(check(answer.claims))
   })
-  // "none" is no active token, which an issuer that accepts our calls confirms.
+  // "none" is not an active token, which an issuer that accepts our calls confirms.
   return { recall, verify, ready: Effect.asVoid(introspect("none", true)) }
 }
 

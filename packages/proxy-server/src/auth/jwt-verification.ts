@@ -125,7 +125,7 @@ export const makeJwtVerification = (keys: IssuerKeys, auth: AuthSettings, clock:
   return { recall, verify, ready: keys.renew }
 }
 
-/** Whether the issuer signed a token: "forged" if its own key did not; "unknown" if it is no JWT or has another key. */
+/** Whether the issuer signed a token: "forged" if its own key did not; "unknown" if it is not a JWT or has another key. */
 export const signatureOf = (keys: IssuerKeys, token: string): Effect.Effect<"genuine" | "forged" | "unknown"> => {
   const verifyBy = (set: KeySet) =>
     Effect.tryPromise({ try: () => compactVerify(token, set, { algorithms }), catch: (thrown) => thrown })

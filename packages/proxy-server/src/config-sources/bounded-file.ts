@@ -45,7 +45,7 @@ export const readBoundedFile = (
         (opened) => Effect.promise(() => opened.close()),
       )
       const facts = yield* trying(() => file.stat())
-      const reason = facts.isFile() ? refusal(facts) : "it is no regular file"
+      const reason = facts.isFile() ? refusal(facts) : "it is not a regular file"
       if (reason !== undefined) return yield* new UnreadableFile({ code: undefined, reason })
       const bytes = yield* trying(() => readUpTo(file, most + 1))
       if (bytes.length > most) {
@@ -53,7 +53,7 @@ export const readBoundedFile = (
       }
       return yield* Effect.try({
         try: () => new TextDecoder("utf-8", { fatal: true }).decode(bytes),
-        catch: () => new UnreadableFile({ code: undefined, reason: "it is no UTF-8 text" }),
+        catch: () => new UnreadableFile({ code: undefined, reason: "it is not UTF-8 text" }),
       })
     }),
   )

@@ -1,6 +1,6 @@
 /**
  * A text without surrounding white space and without one pair of quotes around the whole, as editors, `docker
- * --env-file` and templates leave them. Quotes stay if the same quote occurs inside, because then they are no pair
+ * --env-file` and templates leave them. Quotes stay if the same quote occurs inside, because then they are not a pair
  * around the whole.
  */
 export const unwrapped = (text: string): string => {

@@ -1,7 +1,7 @@
 /** Parses YAML mappings strictly, within limits, and without quoting their content in errors. */
 import { isMap, isNode, isScalar, LineCounter, parseDocument, visit } from "yaml"
 
-/** Why a text is no YAML mapping, in words that quote nothing of the text, because it may contain a secret. */
+/** Why a text is not a YAML mapping, in words that quote nothing of the text, because it may contain a secret. */
 export class NoYamlMapping extends Error {
   override readonly name = "NoYamlMapping"
 }
@@ -47,7 +47,7 @@ const mappingOf = (text: string): Readonly<Record<string, unknown>> => {
       const seen = new Set<string>()
       for (const { key } of items) {
         const offset = isNode(key) ? key.range?.[0] : undefined
-        if (!isScalar(key)) throw new NoYamlMapping(`a key that is no text${at(offset)}`)
+        if (!isScalar(key)) throw new NoYamlMapping(`a key that is not a string${at(offset)}`)
         const name = String(key.value)
         if (seen.has(name)) throw new NoYamlMapping(`bad YAML${at(offset)} (duplicate key)`)
         // Several merge keys are allowed.

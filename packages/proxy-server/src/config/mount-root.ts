@@ -7,7 +7,7 @@ const longestPath = 4096
 /**
  * A mount root in the form that paths are compared with: absolute, normalised, without a trailing slash.
  *
- * @returns what is expected instead, in words, if it is no directory or would not restrict anything
+ * @returns what is expected instead, in words, if it is not a directory or would not restrict anything
  */
 export const mountRoot = (given: string): { readonly path: string } | { readonly wanted: string } => {
   const path = given.length > 1 ? given.replace(/([^/])\/$/, "$1") : given

@@ -220,7 +220,7 @@ export const proxyUrl = textThat(
 )
 
 const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
-/** In characters; a longer text is no plausible number. */
+/** In characters; a longer text is not a plausible number. */
 const longestNumber = 64
 const timeSpanPattern = /^(\d+(?:\.\d+)?)\s{0,8}(ms|s|m|h)?$/
 

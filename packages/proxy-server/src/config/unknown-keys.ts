@@ -7,7 +7,7 @@ import { shownName } from "./shown-value.ts"
 
 /** Keys of a YAML file that no setting has. */
 interface UnknownKeys {
-  /** Keys so similar to a known one that they are certainly typos, and sections that are no mappings. */
+  /** Keys so similar to a known one that they are certainly typos, and sections that are not mappings. */
   readonly misspelt: ReadonlyArray<ConfigurationProblem>
   /** Keys of other programs or versions: an old file still works. */
   readonly ignored: ReadonlyArray<string>

@@ -50,7 +50,7 @@ export const openOwnFile = async (path: string): Promise<FileHandle | undefined>
 }
 
 const notOurs = (path: string, stats: Stats): string | undefined => {
-  if (!stats.isFile()) return `${path} is no regular file but ${kindOf(stats)}; ${remove}`
+  if (!stats.isFile()) return `${path} is not a regular file but ${kindOf(stats)}; ${remove}`
   const ours = process.geteuid?.()
   if (ours !== undefined && stats.uid !== ours) {
     return `${path} belongs to user ${stats.uid}, and this process is user ${ours}; ${remove}`

@@ -1,4 +1,5 @@
 /** Looks up customers and GIDs for a refresh, in parallel with the read of the resources. */
+import { cooperatively } from "@cscs/http-transport"
 import { type CustomerList, dashedUuid, type WaldurResource } from "@cscs/storage-model"
 import { WaldurClient } from "@cscs/waldur-client"
 import { Cause, Effect, Equal, Fiber, FiberSet } from "effect"
@@ -51,7 +52,7 @@ export const lookupSession = Effect.fnUntraced(function* (earlier: Lookups | und
     }
   }
 
-  const lookUpGids = (projects: ReadonlySet<string>) => {
+  const lookUpGids = (projects: Iterable<string>) => {
     const fresh = new Set<string>()
     for (const project of projects) if (!requested.has(project)) fresh.add(project)
     if (fresh.size === 0) return
@@ -74,7 +75,9 @@ export const lookupSession = Effect.fnUntraced(function* (earlier: Lookups | und
       }),
     resolve: Effect.fnUntraced(function* ({ offerings, projects }) {
       readLists(offerings)
-      lookUpGids(projects)
+      const rest: Array<string> = []
+      yield* cooperatively(projects, (project) => void (requested.has(project) || rest.push(project)))
+      lookUpGids(rest)
       for (const lookup of gidLookups) yield* Fiber.join(lookup)
       const customers = new Map<string, CustomerList | undefined>()
       for (const offering of offerings) {

@@ -13,7 +13,7 @@ import {
 import { Effect } from "effect"
 import { type Chunk, chunkOf, jsonLinesOf } from "../snapshot/entry-table.ts"
 import type { GuardedSystem, InvisiblePath, Loss, Snapshot } from "../snapshot/snapshot.ts"
-import { differingLines, entryIn } from "./list-changes.ts"
+import { differingChunks, differingLines, entryIn } from "./list-changes.ts"
 
 /** With fewer live entries than this, losing half of them at once is not suspicious. */
 const oddFrom = 10
@@ -112,10 +112,9 @@ export const judgeLosses = Effect.fnUntraced(function* (
   const guarded: Array<GuardedSystem> = []
   const losses: Array<Loss> = []
   if (previous === undefined || emptyGuard <= 0) return { guarded, losses }
+  const [goneChunks, addedChunks] = differingChunks(previous.entries.chunks, tree.chunks)
   for (const { offeringSlug } of model.storageSystems) {
-    const chunksBefore = chunksOf(previous.entries.chunks, offeringSlug)
-    const chunksNow = chunksOf(tree.chunks, offeringSlug)
-    const [gone, added] = yield* differingLines(chunksBefore, chunksNow)
+    const [gone, added] = yield* differingLines(chunksOf(goneChunks, offeringSlug), chunksOf(addedChunks, offeringSlug))
     const before = yield* listedInLines(gone)
     const after = yield* listedInLines(added)
 
@@ -130,9 +129,13 @@ export const judgeLosses = Effect.fnUntraced(function* (
     // By resource: one that moved counts as lost at its old path, and its new path does not make up for it.
     const lostBefore = new Set(stillLost.map(({ itemId }) => itemId))
     const all = new Map([...stillLost, ...lost].map(({ itemId, isRemoval }) => [itemId, isRemoval]))
+    if (all.size === 0) continue
     const removing = [...all.values()].filter((isRemoval) => isRemoval).length
     const fate = {
-      before: chunksBefore.reduce((sum, chunk) => sum + liveIn(chunk, lostBefore), lostBefore.size),
+      before: chunksOf(previous.entries.chunks, offeringSlug).reduce(
+        (sum, chunk) => sum + liveIn(chunk, lostBefore),
+        lostBefore.size,
+      ),
       vanished: all.size - removing,
       removing,
     }

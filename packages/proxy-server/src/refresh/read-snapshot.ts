@@ -97,6 +97,25 @@ export const firstRead = Effect.gen(function* () {
  */
 const wholeTreeEvery = Duration.toMillis("1 hour")
 
+/** A tree that a full read can update, and the read that it was built from. */
+interface KeptRead {
+  readonly tree: KeptTree
+  readonly basis: DeltaBasis
+}
+
+/** What a full read updates; `undefined` if it builds the whole tree. */
+const keptRead = (basis: DeltaBasis, fullRefreshEvery: Duration.Duration, now: number): KeptRead | undefined => {
+  // Taken in any case: two trees would be the peak of the memory.
+  const tree = basis.takeTree()
+  const isWholeTreeDue = Duration.isZero(fullRefreshEvery) || now - basis.wholeTreeAt >= wholeTreeEvery
+  return tree === undefined || isWholeTreeDue ? undefined : { tree, basis }
+}
+
+const changeSince = Effect.fnUntraced(function* ({ tree, basis }: KeptRead, rows: DecodedRows) {
+  const difference = yield* differenceOf(tree.rows, rows)
+  return difference && { tree: { ...tree, rows }, ...difference, lookups: basis.lookups }
+})
+
 /** Reads all of Waldur; decodes rows and looks up customers and GIDs while pages still arrive. */
 const readUpstreams = Effect.fnUntraced(function* (last: ReadResult | undefined, readStartedAt: number) {
   const { model, cache } = yield* Settings
@@ -107,21 +126,15 @@ const readUpstreams = Effect.fnUntraced(function* (last: ReadResult | undefined,
   const query = yield* resourceQuery
   const basis = last?.basis
   const known = basis?.offerings
-  // Taken in any case: two trees would be the peak of the memory.
-  const kept = basis?.takeTree()
-  const isWholeTreeDue =
-    basis === undefined ||
-    Duration.isZero(cache.fullRefreshEvery) ||
-    readStartedAt - basis.wholeTreeAt >= wholeTreeEvery
-  let tree = isWholeTreeDue ? undefined : kept
+  let kept = basis && keptRead(basis, cache.fullRefreshEvery, readStartedAt)
   let own: OwnOfferings | undefined
   const decoded = new Map<unknown, DecodedRow>()
   const { offerings, resources } = yield* Effect.all(
     {
       offerings: Effect.tap(readOfferings(known), (offerings) =>
         Effect.gen(function* () {
-          if (known === undefined || !areSameOfferings(known.own, offerings.own)) tree = undefined
-          if (tree !== undefined && basis !== undefined) yield* addDecoded(decoded, basis.resources.rows, tree.rows)
+          if (kept !== undefined && !areSameOfferings(kept.basis.offerings.own, offerings.own)) kept = undefined
+          if (kept !== undefined) yield* addDecoded(decoded, kept.basis.resources.rows, kept.tree.rows)
           own = offerings.own
         }),
       ),
@@ -144,23 +157,10 @@ const readUpstreams = Effect.fnUntraced(function* (last: ReadResult | undefined,
   const rows = yield* decodeRows(resources.rows, model, offerings.own, decoded)
   const needed = yield* neededBy(rows)
   const lookups = yield* session.resolve(needed)
-  const difference = tree === undefined ? undefined : yield* differenceOf(tree.rows, rows)
-  const change: TreeChange | undefined = tree &&
-    basis &&
-    difference && { tree: { ...tree, rows }, ...difference, lookups: basis.lookups }
+  const change: TreeChange | undefined = kept && (yield* changeSince(kept, rows))
   const wholeTreeAt = change === undefined || basis === undefined ? readStartedAt : basis.wholeTreeAt
-  return {
-    readStartedAt,
-    fullReadAt: readStartedAt,
-    wholeTreeAt,
-    resources,
-    rows,
-    offerings,
-    needed,
-    lookups,
-    change,
-    last,
-  }
+  const found = { readStartedAt, fullReadAt: readStartedAt, wholeTreeAt, resources, rows, offerings, needed, lookups }
+  return { ...found, change, last }
 })
 
 const areSameOfferings = (before: OwnOfferings, now: OwnOfferings): boolean =>

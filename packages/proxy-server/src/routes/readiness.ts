@@ -115,7 +115,7 @@ const reportOf = (upstream: "waldur" | "hpc-user-api", { current, origin, failur
     const { error, caused_by, detail } = errorAnnotations(failure.error)
     return { status: "failing", error: caused_by ?? error, detail, since: new Date(failure.since).toISOString() }
   }
-  // The file's data about them is from before the start, and a refresh that died is no evidence about them.
+  // The file's data about them is from before the start, and a refresh that died is not evidence about them.
   if (current === undefined || origin === "file" || failure?.error._tag === "RefreshDied") return { status: "unknown" }
   const { gidFailure } = current.snapshot
   const detail = gidFailureInWords(current.snapshot)
@@ -125,7 +125,7 @@ const reportOf = (upstream: "waldur" | "hpc-user-api", { current, origin, failur
 }
 
 /**
- * Reports an upstream that accepts requests and never responds, which is no failure yet. The issuer is not included: it
+ * Reports an upstream that accepts requests and never responds, which is not a failure yet. The issuer is not included: it
  * has a timeout of five seconds.
  */
 const orSlow = (

@@ -141,7 +141,7 @@ const filterOf = (query: StorageQuery, slugs: ReadonlyArray<string>): EntryFilte
   const [offeringSlug] = slugs
   return {
     ...(query.storage_system !== undefined && offeringSlug !== undefined && { offeringSlug }),
-    // An empty value is no filter for these two.
+    // An empty value is not a filter for these two.
     ...(query.data_type && { dataType: query.data_type }),
     ...(query.status && { status: query.status }),
     ...(query.state !== undefined && { state: query.state }),

@@ -12,7 +12,7 @@ export const allowedSystems = (configured: ReadonlyArray<StorageSystem>): Readon
   ...new Set([...documentedSystems, ...configured.map(({ name }) => name)]),
 ]
 
-/** A decoded query. A parameter is absent if it was not sent, or was sent empty where empty is no filter. */
+/** A decoded query. A parameter is absent if it was not sent, or was sent empty where empty is not a filter. */
 export interface StorageQuery {
   readonly storage_system?: string
   readonly data_type?: string

@@ -168,7 +168,7 @@ const restoreEarlier = Effect.fnUntraced(function* (
   now: () => number,
 ) {
   const earlier = yield* source.earlier
-  // An older one is no evidence of what Waldur may have lost since.
+  // An older one is not evidence of what Waldur may have lost since.
   const { freshFor, staleIfError } = state.policy
   const rememberedFor = Math.max(freshFor + staleIfError, Duration.toMillis(cache.emptyGuard))
   if (earlier !== undefined && now() - earlier.taken.readEndedAt < rememberedFor) state.restore(earlier, now())

@@ -16,7 +16,7 @@ export interface Chunk {
   /** Digest of all other fields. */
   readonly digest: string
   /** Each entry's JSON, in UTF-8, one to a line. */
-  readonly bytes: Uint8Array
+  readonly bytes: Buffer
   /** Where each entry's JSON ends. */
   readonly ends: Uint32Array
   /** The distinct facets of the entries, which filters test. */
@@ -69,10 +69,11 @@ export const entryTable = (chunks: ReadonlyArray<Chunk>): EntryTable => {
       return positions.subarray(0, found)
     },
     jsonOf: function* (filter) {
-      for (const { bytes, ends, facets, facetsAt } of chunks) {
+      for (const chunk of chunks) {
+        const { facets, facetsAt } = chunk
         const passes = facets.map((one) => passesFilter(one, filter))
         for (let at = 0; at < facetsAt.length; at++) {
-          if (passes[facetsAt[at] ?? 0]) yield bytes.subarray(at === 0 ? 0 : (ends[at - 1] ?? 0) + 1, ends[at])
+          if (passes[facetsAt[at] ?? 0]) yield jsonIn(chunk, at)
         }
       }
     },
@@ -80,9 +81,8 @@ export const entryTable = (chunks: ReadonlyArray<Chunk>): EntryTable => {
       const index = lastNotAbove(starts, position)
       const chunk = chunks[index]
       const at = position - (starts[index] ?? 0)
-      const end = chunk?.ends[at]
-      if (chunk === undefined || end === undefined) throw new RangeError(`no entry at ${position}`)
-      return chunk.bytes.subarray(at === 0 ? 0 : (chunk.ends[at - 1] ?? 0) + 1, end)
+      if (chunk === undefined || position < 0 || position >= size) throw new RangeError(`no entry at ${position}`)
+      return jsonIn(chunk, at)
     },
     resources: () => new Set(chunks.flatMap(({ resources }) => resources)),
   }
@@ -183,6 +183,10 @@ const haveSameFacets = (a: PlacedEntry, b: PlacedEntry): boolean =>
 /** The states that a filter can name; any other text, of any length, is dropped. */
 const filteredStates = (states: ReadonlySet<string>): ReadonlySet<string> =>
   new Set(waldurStates.filter((state) => states.has(state)))
+
+/** The JSON of the entry at an index in a chunk, in UTF-8. */
+export const jsonIn = ({ bytes, ends }: Chunk, at: number): Buffer =>
+  bytes.subarray(at === 0 ? 0 : (ends[at - 1] ?? 0) + 1, ends[at])
 
 /** The JSON of each entry. */
 export const jsonLinesOf = ({ bytes }: Chunk): ReadonlyArray<string> =>

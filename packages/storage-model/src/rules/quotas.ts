@@ -64,7 +64,7 @@ type Override = keyof typeof overrides
  * Quotas as the options with which a provisioner reports them to Waldur (`update_options_direct`): `soft_quota_space` and
  * `hard_quota_space` in TB, `soft_quota_inodes` and `hard_quota_inodes` as counts.
  *
- * Quotas of 0 are omitted: an option of 0 is no override, and Waldur's forms reject it. An empty object is not worth a
+ * Quotas of 0 are omitted: an option of 0 is not an override, and Waldur's forms reject it. An empty object is not worth a
  * report. Once reported, options take precedence over later limits.
  *
  * @param quotas `newQuotas` of an Update, else `quotas`; `null` if they are unknown

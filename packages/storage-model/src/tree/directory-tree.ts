@@ -1,7 +1,7 @@
 /** A radix tree of directories, each with some items. A lookup takes time linear in the length of the path. */
 
 /**
- * A node: a directory with items, or below which paths branch. Paths are compared by components, so `/a/b` is no prefix of
+ * A node: a directory with items, or below which paths branch. Paths are compared by components, so `/a/b` is not a prefix of
  * `/a/bc`. The number of nodes grows with the number of paths, not with their depth.
  */
 export interface Directory<A> {

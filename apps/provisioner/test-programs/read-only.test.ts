@@ -1,4 +1,4 @@
-/** The commands that only look, over a real proxy: what they find, their exit codes, and that they leave no trace. */
+/** The commands that only read, with a real proxy: what they find, their exit codes, and that they leave no trace. */
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { expect, test } from "vitest"
@@ -29,7 +29,10 @@ test("plan, drift, status and --dry-run leave no trace; after apply there is no 
   expect(looks[2]?.out).toMatch(/No cycle has run yet/)
   expect(readdirSync(join(root, "capstor"))).toEqual([])
   expect(existsSync(join(folder, "state"))).toBe(false)
-  expect(looks[4]).toMatchObject({ code: 1, errors: expect.stringMatching(/storage_systems has no elsewhere/) })
+  expect(looks[4]).toMatchObject({
+    code: 1,
+    errors: expect.stringMatching(/elsewhere, which storage_systems does not contain/),
+  })
 
   expect((await run("apply")).code).toBe(0)
   expect(await drift()).toEqual({ code: 0, drifts: [] })

@@ -1,0 +1,69 @@
+/** The steps that rename a directory: into the trash, out of it, from one path to another. */
+import { DateTime, Effect } from "effect"
+import { componentsBelow, type Directory, openBelow, renameInto, statusOf } from "../disk/directory.ts"
+import { idPattern, last, parentOf } from "./create.ts"
+import { Conflict, type Item, type Outcome, Refused, UnknownOutcome } from "./driver.ts"
+import { inTrash, isOf, ownDirectory } from "./find.ts"
+import { placeOf } from "./quotas.ts"
+import { directoryAt, type OpenRoot, type Root, type WritableRoot } from "./root.ts"
+
+/** The directory of this item, and where it is: the directory above, and its name there. */
+const ownPlace = Effect.fnUntraced(function* (root: OpenRoot, item: Item, step: string) {
+  const components = yield* componentsBelow(root.path, item.path)
+  const directory = yield* ownDirectory(root, item, step)
+  const parent = yield* openBelow(root.top, components.slice(0, -1))
+  if (parent === null) return yield* new UnknownOutcome({ step, detail: "the directory above is gone" })
+  return { directory, from: [parent, last(components)] as const }
+})
+
+/** Releases what is tied to the old path, renames, and records the new path, which is `null` in the trash. */
+const renamed = Effect.fnUntraced(function* (
+  root: Root,
+  directory: Directory,
+  item: Item,
+  from: readonly [Directory, string],
+  to: readonly [Directory, string],
+  path: string | null,
+) {
+  const { system, registry } = root
+  if (system.release !== undefined) yield* system.release(yield* placeOf(root, directory, item))
+  yield* renameInto(directory, from, to)
+  yield* registry.put(item.itemId, { identity: (yield* statusOf(directory)).identity, path })
+  return "changed" as Outcome
+})
+
+export const trash = Effect.fnUntraced(function* (root: WritableRoot, item: Item, order: string) {
+  const about = `trash ${item.itemId} at ${item.path}`
+  if (!idPattern.test(order) || !idPattern.test(item.itemId))
+    return yield* new Refused({ step: about, detail: "the itemId or the order is not a UUID" })
+  if ((yield* inTrash(root, item.itemId)) !== null) return "unchanged"
+  const { directory, from } = yield* ownPlace(root, item, about)
+  const since = DateTime.formatIsoDateUtc(yield* DateTime.now)
+  const name = `${item.itemId}.${order}.${since}`
+  return yield* renamed(root, directory, item, from, [root.trash, name], null)
+})
+
+export const restore = Effect.fnUntraced(function* (root: WritableRoot, item: Item) {
+  const about = `restore ${item.itemId} to ${item.path}`
+  const there = yield* directoryAt(root, item.path)
+  if (there !== null && (yield* isOf(root, there, item.itemId))) return "unchanged"
+  const found = yield* inTrash(root, item.itemId)
+  if (found === null) return yield* new Conflict({ step: about, detail: "it is not in the trash" })
+  const to = yield* parentOf(root, item.path)
+  return yield* renamed(root, found.directory, item, [root.trash, found.name], to, item.path)
+})
+
+export const move = Effect.fnUntraced(function* (root: OpenRoot, item: Item, from: string) {
+  const about = `move ${item.itemId} from ${from} to ${item.path}`
+  const there = yield* directoryAt(root, item.path)
+  if (there !== null && (yield* isOf(root, there, item.itemId))) {
+    yield* root.registry.put(item.itemId, { path: item.path })
+    return "unchanged"
+  }
+  if (item.path.startsWith(`${from}/`))
+    return yield* new Conflict({ step: about, detail: "the new path is inside the directory itself" })
+  const old = { ...item, path: from }
+  const own = yield* ownPlace(root, old, about)
+  const to = yield* parentOf(root, item.path)
+  return yield* renamed(root, own.directory, old, own.from, to, item.path)
+})
