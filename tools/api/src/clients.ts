@@ -19,7 +19,7 @@ const rules = {
 } as const
 
 /**
- * Starts a sandbox without orders and a proxy with authentication.
+ * Starts a proxy with authentication over a sandbox whose Capstor and VAST resources have no orders.
  *
  * @param scratch the folder for everything that is generated
  * @param packages the folder with the Python packages
@@ -102,10 +102,7 @@ export const clientChecks = async (scratch: string, packages: string) => {
       assert(changed.state === "OK" && limit === 77, "an update is not done")
       // Once before the report, and once more when the list has the quota as the resource's own.
       const settings = readFileSync(join(scratch, "quotas"), "utf8").split("\n")
-      assert(
-        settings.filter((line) => line.includes(" 77000000000000 ")).length === 2,
-        "the quota of an update is not set before the report",
-      )
+      assert(settings.filter((line) => line.includes(" 77000000000000 ")).length === 2, "a quota is not set first")
       assert(created.state === "OK" && isThere(created), "a creation is not done")
       const again = await reconcile()
       assert.equal(again, "", `left to do: ${again}`)
