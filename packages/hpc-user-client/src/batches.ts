@@ -1,4 +1,4 @@
-/** Splits names into requests of a bounded URL length. */
+/** Splits names into requests with URLs of bounded length. */
 
 /** The path of the export below the API's URL. */
 export const exportPath = "api/v1/export/waldur/projects"

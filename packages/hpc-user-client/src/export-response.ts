@@ -20,7 +20,7 @@ const largestGid = 2_147_483_647
 /** `nobody` or `nogroup` on many systems, and -1 in 16 bits, which means no group. */
 const reserved = [65_534, 65_535]
 
-/** Characters of a value in a reason. */
+/** Maximum length of a value in a reason, in characters. */
 const maxShownValue = 60
 
 /** The names that a complete response decides. */
@@ -31,7 +31,7 @@ export type ExportResult = Pick<GidLookup, "known" | "unknown">
  * with a list `projects`.
  *
  * Decodes record by record, so that an invalid one affects only its own name. Strict within a name: a GID controls access to
- * a group's data, so two different values, a text, or a number out of range make the name unknown; nothing is repaired.
+ * a group's data, so two different values, a string, or a number out of range make the name unknown; nothing is repaired.
  */
 export const readProjectExport = (
   body: unknown,

@@ -30,7 +30,7 @@ export interface GidCache {
   readonly hasResponded: Effect.Effect<boolean>
 }
 
-/** Names that the statistics list; beyond that they contain the number. */
+/** Maximum number of names that the statistics list; beyond it they contain only the count. */
 const maxListedNames = 10
 const unknownNameLifetime = Duration.toMillis("1 minute")
 /** Maximum number of concurrent requests to the API, over all callers. */

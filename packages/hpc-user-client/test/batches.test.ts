@@ -6,7 +6,7 @@ const apiUrl = "https://api-user.example.org"
 const urlOf = (names: ReadonlyArray<string>) =>
   `${apiUrl}/${exportPath}?${new URLSearchParams(names.map((name): [string, string] => ["projects", name]))}`
 
-describe("batches", () => {
+describe("batches of names", () => {
   it.prop(
     "contain every fitting name once, in order, below the limit, and as many as possible",
     [Schema.Array(Schema.String).check(Schema.isMaxLength(300))],
@@ -36,7 +36,7 @@ describe("batches", () => {
     assert.strictEqual(planBatches(apiUrl, ["ü".repeat(Math.floor(room / 6) + 1)]).tooLong.length, 1)
   })
 
-  it("of no names are none", () => {
+  it("are none for no names", () => {
     assert.deepStrictEqual(planBatches(apiUrl, []), { batches: [], tooLong: [] })
   })
 

@@ -9,7 +9,7 @@ const read = (records: ReadonlyArray<unknown>, requested: ReadonlyArray<string> 
 const a = (unixGid: unknown) => ({ posixName: "a", unixGid })
 
 describe("the project export", () => {
-  it("gives an integer of at least the minimum for an exact name, and nothing for other names", () => {
+  it("returns an integer of at least the minimum for an exact name, and nothing for other names", () => {
     assert.deepStrictEqual(
       read([a(1000), { posixName: "B", unixGid: 31002 }, { posixName: "z", unixGid: 31009, more: {} }], ["a", "b"]),
       { known: { a: 1000 }, unknown: { b: "the HPC User API does not know it" } },
@@ -32,7 +32,7 @@ describe("the project export", () => {
     assert.deepStrictEqual(read([a(gid)]), { known: {}, unknown: { a: why } })
   })
 
-  it("with an odd record keeps the others", () => {
+  it("with an invalid record keeps the others", () => {
     const odd = [null, 7, "a", [], {}, { posixName: 1, unixGid: 31007 }, { unixGid: 31008 }, a("x")]
     assert.deepStrictEqual(read([...odd, { posixName: "b", unixGid: 31002 }], ["a", "b"]), {
       known: { b: 31002 },
@@ -40,11 +40,11 @@ describe("the project export", () => {
     })
   })
 
-  it("with one value twice gives that value", () => {
+  it("with one value twice returns that value", () => {
     assert.deepStrictEqual(read([a(31001), { posixName: "b" }, a(31001)]), { known: { a: 31001 }, unknown: {} })
   })
 
-  it("with two values for a name gives none, wherever they are and however wrong one of them is", () => {
+  it("with two values for a name returns neither, wherever they are and even if one is invalid", () => {
     const between = { posixName: "b", unixGid: 31002 }
     assert.deepStrictEqual(read([a(31001), between, a(31002)]).unknown, { a: "two values: 31001, 31002" })
     assert.deepStrictEqual(read([a(31001), a("31001")]).unknown, { a: 'two values: 31001, "31001"' })
@@ -128,7 +128,7 @@ describe("a GID in the raw response", () => {
     assert.throws(() => parseExport(text))
   })
 
-  it("is read if several objects contain a name once, and if texts look like names", () => {
+  it("is read if several objects contain a name once, and if strings look like names", () => {
     const text =
       '{"projects":[{"posixName":"a","x":{"posixName":"posixName"},"y":["unixGid","unixGid"],"unixGid":31001}]}'
     assert.deepStrictEqual(readText(text).known, { a: 31001 })

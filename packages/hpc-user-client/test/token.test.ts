@@ -93,7 +93,7 @@ describe("a token request", () => {
       yield* Effect.gen(function* () {
         for (const _ of [1, 2, 3]) yield* Effect.flip(ping)
         const { message } = yield* Effect.flip(ping)
-        assert.match(message, /^hpc-user-api-token: POST .*\/token circuit-open: not asked, .*the last: status: /)
+        assert.match(message, /^hpc-user-api-token: POST .*\/token circuit-open: not called, .*the last: status: /)
         assert.strictEqual(fake.tokenRequests.length, 3)
         yield* TestClock.adjust("5 seconds")
         yield* ping

@@ -3,7 +3,7 @@ import { turnIfDue } from "./cooperatively.ts"
 
 /** Maximum number of bytes read from an error response; enough for its message. */
 const errorBytes = 16 * 1024
-/** Characters of an error's text in a message. */
+/** Maximum length of an error's text in a message, in characters. */
 const wordsShown = 200
 /** Characters of a header's value that are parsed; no media type is longer. */
 const headerShown = 256

@@ -46,7 +46,7 @@ export const makeBreaker = Effect.fnUntraced(function* (
           new TransportFailure({
             ...about,
             reason: "circuit-open",
-            detail: `not asked, for its last calls failed; the last: ${last}`,
+            detail: `not called, since its last calls failed; the last: ${last}`,
           }),
         ),
       ),

@@ -83,7 +83,7 @@ export interface TokenSource {
 
 interface KeptToken {
   readonly token: Redacted.Redacted
-  /** The secret it was granted for; after a rotation the token is not used any more. */
+  /** The secret it was granted for; after a rotation the token is no longer used. */
   readonly clientSecret: string
   /** Monotonic milliseconds. */
   readonly renewAt: number
@@ -262,7 +262,7 @@ const statusFailure = (
   })
 }
 
-/** Characters of an endpoint's error text in a failure. */
+/** Maximum length of an endpoint's error text in a failure, in characters. */
 const maxErrorText = 200
 
 const grantFrom = (

@@ -9,7 +9,7 @@ const sliceMillis = 4
 
 let sliceEnds = 0
 
-/** What waits for a part of a slice, in order. */
+/** Loops that wait for their part of a slice, in order. */
 const waiting: Array<() => void> = []
 let isNextDue = false
 
@@ -18,13 +18,13 @@ const nextSlice = (): void => {
   goOn()
 }
 
-/** Lets one after the other go on until the slice is over. */
+/** Resumes them one after the other until the slice is over. */
 const goOn = (): void => {
   if (waiting.length === 0) isNextDue = false
   else if (performance.now() >= sliceEnds) setImmediate(nextSlice)
   else {
     waiting.shift()?.()
-    // After what goes on now, which is a microtask too.
+    // After the current work, which is a microtask too.
     queueMicrotask(goOn)
   }
 }

@@ -18,7 +18,7 @@ const mask = "***"
  * Secrets of fewer than four characters are ignored. The time is linear in the length of the text. The forms are computed
  * on the first call and again after a secret is replaced; previous values are masked too.
  *
- * @param options `pieces: "at the end"` masks a truncated secret only at the end of the text. For our own texts, which may
+ * @param options `pieces: "at the end"` masks a truncated secret only at the end of the text. For our own messages, which may
  *   share words with a secret such as `storage-proxy-2026` and are truncated only at the end
  */
 export const redactor = (
@@ -83,7 +83,7 @@ const firstPiece = (lower: string, { pieces, starts }: Guises): number => {
   return -1
 }
 
-/** A cheap check whether a text may contain a secret; most do not. */
+/** A cheap check whether a string may contain a secret; most do not. */
 const mayHold = (text: string, known: Guises): boolean =>
   known.short?.test(text) === true || firstPiece(text.toLowerCase(), known) >= 0
 
@@ -99,7 +99,7 @@ const guisesOf = (secrets: ReadonlyArray<string>): Guises => {
   const anyOf = (some: ReadonlyArray<string>, flags: string) =>
     some.length === 0
       ? undefined
-      : // safe-regex: texts beside each other, without any repetition
+      : // safe-regex: alternatives without any repetition
         new RegExp(some.map((guise) => guise.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&")).join("|"), flags)
   const longestFirst = all.toSorted((a, b) => b.length - a.length)
   return {
@@ -118,7 +118,7 @@ const guises = (secret: string): ReadonlyArray<string> => {
   if (secret.length < shortest) return []
   return [...new Set([secret, percentDecoded(secret)])].flatMap((plain) => {
     const bytes = Buffer.from(plain)
-    // The base64 of a text depends on the number of bytes before it, as in Basic credentials.
+    // The base64 of a string depends on the number of bytes before it, as in Basic credentials.
     const inBase64 = [0, 1, 2].flatMap((shift) => {
       const coded = Buffer.concat([Buffer.alloc(shift), bytes]).toString("base64")
       const own = coded.slice(shift === 0 ? 0 : 4, (bytes.length + shift) % 3 === 0 ? undefined : -4)

@@ -10,7 +10,7 @@ import type { Secret } from "./secret.ts"
 /**
  * Why a call failed.
  *
- * - `dns`: the host's name has no address
+ * - `dns`: the host name has no address
  * - `connect`: the port is closed, there is no route, or the connection timed out
  * - `proxy`: the proxy is unreachable, its TLS failed, it refused the request or the login, or it could not reach the
  *   upstream
@@ -59,7 +59,7 @@ export class TransportFailure extends Schema.TaggedError<TransportFailure>()("Tr
   /** A description: the system's error message, or the start of an error response's body. */
   detail: Schema.String,
   status: Schema.optionalKey(Schema.Int),
-  /** Seconds that the upstream asks us to wait (`Retry-After`, RFC 9110 section 10.2.3). */
+  /** Seconds that the upstream asks the client to wait (`Retry-After`, RFC 9110 section 10.2.3). */
   retryAfter: Schema.optionalKey(Schema.Finite),
   /** The proxy that was used, without credentials. */
   proxy: Schema.optionalKey(Schema.String),
@@ -124,7 +124,7 @@ const explanations: Readonly<Record<string, string>> = {
   "incorrect header check": "the body is not in the content coding that its header names",
 }
 
-/** Characters of an error message of the system or a library. */
+/** Maximum length of an error message of the system or a library, in characters. */
 const maxDetail = 500
 
 /**

@@ -63,7 +63,7 @@ export const parseProxy = (proxy: string): Result.Result<ProxyServer, InvalidPro
     return invalid("it has an @ after its host; percent-encode user and password")
   }
   if (![url.username, url.password].every(isDecodable)) {
-    return invalid("its user or password holds a % that begins no percent-encoding")
+    return invalid("its user or password contains a % that does not begin a percent-encoding")
   }
   return Result.succeed({ url, shown, secrets: loginSecrets(proxy, url) })
 }

@@ -59,7 +59,7 @@ export const environmentProxyWarnings = (proxies: EnvironmentProxies): ReadonlyA
     ...(unreadable.length === 0
       ? []
       : [
-          `NO_PROXY: no host is matched by ${unreadable.slice(0, mostShown).join(", ")}${unreadable.length > mostShown ? ", …" : ""}`,
+          `NO_PROXY: these entries match no host: ${unreadable.slice(0, mostShown).join(", ")}${unreadable.length > mostShown ? ", …" : ""}`,
         ]),
   ]
 }

@@ -11,7 +11,7 @@ export interface ProxyProgram {
   readonly port: number
   /** Its output so far. */
   readonly log: () => string
-  /** Waits until its log contains a text, which may be written after the response. */
+  /** Waits until its log contains a string, which may be written after the response. */
   readonly logged: (text: string) => Effect.Effect<void>
 }
 

@@ -13,15 +13,15 @@ const aPatient = Effect.gen(function* () {
   const health = { status: 503, isHanging: false }
   const held: Array<() => void> = []
   const server = yield* httpServer((_, response) => {
-    const answer = () => response.writeHead(health.status).end("{}")
-    if (health.isHanging) held.push(answer)
-    else answer()
+    const respond = () => response.writeHead(health.status).end("{}")
+    if (health.isHanging) held.push(respond)
+    else respond()
   })
   return {
     server,
     health,
     release: () => {
-      for (const answer of held.splice(0)) answer()
+      for (const respond of held.splice(0)) respond()
     },
   }
 })
@@ -56,7 +56,7 @@ describe("a circuit breaker", () => {
       assert.strictEqual(refused.reason, "circuit-open")
       assert.match(
         refused.message,
-        /^test: GET http.*\/a circuit-open: not asked, for its last calls failed; the last: status: /,
+        /^test: GET http.*\/a circuit-open: not called, since its last calls failed; the last: status: /,
       )
       assert.strictEqual(server.requests.length, 3)
     }),
@@ -78,7 +78,7 @@ describe("a circuit breaker", () => {
   it.effect.each([
     ...[400, 401, 403, 404, 409].map((status) => [status, isWell] as const),
     ...[500, 502, 503, 429].map((status) => [status, isIll] as const),
-  ])("lets through, for an upstream that responds with %i, %i of five calls", ([status, sent]) =>
+  ])("for an upstream that responds with %i lets %i of five calls through", ([status, sent]) =>
     Effect.gen(function* () {
       const { server, health } = yield* aPatient
       health.status = status

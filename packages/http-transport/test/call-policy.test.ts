@@ -74,7 +74,7 @@ describe("a call policy for any kind of attempt", () => {
       const { made, attempt } = anAttempt(failure("timeout"), 4)
       for (const _ of [1, 2, 3]) yield* Effect.flip(endpoint(about, attempt))
       const left = yield* Effect.flip(endpoint(about, attempt))
-      assert.match(left.message, /^library: POST .* circuit-open: not asked, .* the last: timeout: as given$/)
+      assert.match(left.message, /^library: POST .* circuit-open: not called, .* the last: timeout: as given$/)
       assert.deepInclude(yield* seriesOf("breaker_state", { upstream: "ill" }), { value: 2 })
       yield* TestClock.adjust("5 seconds")
       assert.strictEqual((yield* Effect.flip(endpoint(about, attempt))).reason, "timeout")

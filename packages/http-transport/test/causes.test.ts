@@ -23,7 +23,7 @@ it.each([
   assert.strictEqual(atProxy(thrown).message, text)
 })
 
-it("the message of an error that is its own cause is found", () => {
+it("an error that is its own cause still yields its message", () => {
   const error = new Error("a")
   error.cause = error
   assert.strictEqual(atProxy(error).message, "a")

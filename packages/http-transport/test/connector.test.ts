@@ -47,7 +47,7 @@ const ways = [
   })),
 ]
 
-describe("the name in TLS", () => {
+describe("the TLS server name (SNI)", () => {
   it.live.each(ways)("has no trailing dot, and the certificate is checked for it: $way", ({ proxyOf }) =>
     Effect.gen(function* () {
       resolve({ localhost: ["127.0.0.1"], "localhost.": ["127.0.0.1"], "other.": ["127.0.0.1"] })
@@ -126,7 +126,7 @@ describe("a host with several addresses", () => {
       { way, scheme: "http" },
       { way, scheme: "https" },
     ]),
-  ])("gets a quarter of the connect timeout for each: $way to an $scheme upstream", ({ way, scheme }) =>
+  ])("gets a quarter of the connect timeout for each address: $way to an $scheme upstream", ({ way, scheme }) =>
     Effect.gen(function* () {
       resolve({ "host.test": ["127.0.0.1", "::1"] })
       const seen = attempts()
@@ -151,20 +151,22 @@ describe("a host with several addresses", () => {
     }),
   )
 
-  it.live.each(["socks4", "socks5"])("is reached through %s, which is asked for one after the other", (scheme) =>
-    Effect.gen(function* () {
-      resolve({ "host.test": ["::1", "127.9.9.9", "127.0.0.1"] })
-      const server = yield* httpServer((_, response) => response.end("[1]"))
-      const proxy = yield* recordingSocksProxy()
-      const transport = yield* open(`http://host.test:${server.port}/`, `${scheme}://127.0.0.1:${proxy.port}`)
-      assert.deepStrictEqual((yield* transport.call(call)).body, [1])
-      const v4 = ["127.9.9.9", "127.0.0.1"]
-      const hosts = proxy.asked.map(({ host }) => host)
-      assert.deepStrictEqual(hosts, scheme === "socks4" ? v4 : ["0000:0000:0000:0000:0000:0000:0000:0001", ...v4])
-    }),
+  it.live.each(["socks4", "socks5"])(
+    "is reached through %s, which is asked for one address after the other",
+    (scheme) =>
+      Effect.gen(function* () {
+        resolve({ "host.test": ["::1", "127.9.9.9", "127.0.0.1"] })
+        const server = yield* httpServer((_, response) => response.end("[1]"))
+        const proxy = yield* recordingSocksProxy()
+        const transport = yield* open(`http://host.test:${server.port}/`, `${scheme}://127.0.0.1:${proxy.port}`)
+        assert.deepStrictEqual((yield* transport.call(call)).body, [1])
+        const v4 = ["127.9.9.9", "127.0.0.1"]
+        const hosts = proxy.asked.map(({ host }) => host)
+        assert.deepStrictEqual(hosts, scheme === "socks4" ? v4 : ["0000:0000:0000:0000:0000:0000:0000:0001", ...v4])
+      }),
   )
 
-  it.live("leaves time for each through a SOCKS proxy that never responds for the first", () =>
+  it.live("leaves time for each address through a SOCKS proxy that never responds for the first", () =>
     Effect.gen(function* () {
       resolve({ "host.test": ["127.9.9.9", "127.0.0.1"] })
       const server = yield* httpServer((_, response) => response.end("[1]"))
@@ -193,7 +195,7 @@ describe("a host with several addresses", () => {
     }),
   )
 
-  it("gets whole milliseconds for each, and at least one", () => {
+  it("gets whole milliseconds for each address, and at least one", () => {
     assert.deepStrictEqual([10_000, 2_000, 50, 1, 0].map(addressTimeout), [2_500, 500, 13, 1, 1])
   })
 })

@@ -3,7 +3,7 @@ import { Effect, Redacted, Schema } from "effect"
 import { defaultRetryPolicy, makeTransport, redactor, urlForDisplay } from "../src/index.ts"
 import { httpServer } from "./loopback-server.ts"
 
-it("a secret is masked, and to the end of its word if only its start is left", () => {
+it("a secret is masked; a truncated one, to the end of its word", () => {
   assert.strictEqual(redactor(["abcdefghijkl"])("got Bearer abcdefghijkl, why?"), "got Bearer ***, why?")
   assert.strictEqual(redactor(["abcdefghijkl"])("got Bearer abcdefghi…"), "got Bearer ***")
   assert.strictEqual(redactor(["abcdefghijkl"])('{"token":"abcdefghijkl"}'), '{"token":"***"}')
@@ -92,7 +92,7 @@ describe.each([
 const unescapedPercent = (text: string) =>
   text.replace(/%([0-9a-f]{2})/gi, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)))
 
-it("a text of a million characters with many beginnings of a secret is masked in linear time", () => {
+it("a secret is masked in linear time in a million characters full of its beginnings", () => {
   const mask = redactor(["a".repeat(2000)])
   assert.strictEqual(mask("aaaaaaa ".repeat(125_000)).length, 1_000_000)
   assert.isBelow(mask("ab".repeat(500_000)).length, 1_000_001)
@@ -121,7 +121,7 @@ it.live("a password in the upstream's URL is in no failure", () =>
   }),
 )
 
-it.live("a secret that the caller names is in no failure, whatever its source", () =>
+it.live("a secret that the caller passes is in no failure, whatever its source", () =>
   Effect.gen(function* () {
     const server = yield* httpServer((_, response) =>
       response.writeHead(403).end(`{"detail":"${clientSecret.slice(4, 20)}"}`),

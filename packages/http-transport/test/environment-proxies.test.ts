@@ -165,19 +165,19 @@ describe("NO_PROXY", () => {
   const Labels = Schema.Array(Label).check(Schema.isMinLength(2), Schema.isMaxLength(4))
 
   it.prop(
-    "matches a host or a domain above it, in any letter case and beside any other entry",
+    "matches a host or a domain above it, in any letter case and among any other entries",
     { host: Labels, others: Schema.Array(Labels), at: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 3 })) },
     ({ host, others, at }) => {
       const name = (labels: ReadonlyArray<string>) => `${labels.join(".")}.test`
       const url = `https://${name(host)}/`
-      const beside = others.map(name)
+      const otherNames = others.map(name)
       const below = name(host.slice(Math.min(at, host.length - 1)))
       for (const entry of [below, `.${below}`, below.toUpperCase(), `${below}:443`]) {
-        assert.isTrue(goesDirect([...beside, entry].join(" , "), url))
-        assert.isTrue(goesDirect([entry, ...beside].join(","), url))
+        assert.isTrue(goesDirect([...otherNames, entry].join(" , "), url))
+        assert.isTrue(goesDirect([entry, ...otherNames].join(","), url))
       }
-      const covered = beside.some((entry) => name(host) === entry || name(host).endsWith(`.${entry}`))
-      assert.strictEqual(goesDirect(beside.join(","), url), covered)
+      const covered = otherNames.some((entry) => name(host) === entry || name(host).endsWith(`.${entry}`))
+      assert.strictEqual(goesDirect(otherNames.join(","), url), covered)
     },
   )
 
@@ -217,7 +217,7 @@ describe("warnings of the environment's proxies", () => {
   it("name the entries of NO_PROXY that match no host, at most five", () => {
     const [warning, ...more] = environmentProxyWarnings({ no: "a.test,10.0.0.0/33,api.*,<local>,a:b,c://d,e*f,g:h" })
     assert.deepStrictEqual(more, [])
-    assert.strictEqual(warning, "NO_PROXY: no host is matched by 10.0.0.0/33, api.*, <local>, a:b, c://d, …")
+    assert.strictEqual(warning, "NO_PROXY: these entries match no host: 10.0.0.0/33, api.*, <local>, a:b, c://d, …")
   })
 
   it.prop(

@@ -33,12 +33,12 @@ describe("a decoded success", () => {
     { what: "with a JSON media type of its own", type: "application/vnd.waldur+json", body: list },
     { what: "with a byte order mark", type: "application/json", body: Buffer.from(`\ufeff${list}`) },
     { what: "with 201", status: 201, body: list },
-  ])("is JSON in UTF-8 $what", (answer) =>
+  ])("is JSON in UTF-8 $what", (response) =>
     Effect.gen(function* () {
-      const transport = yield* respondedBy(answer)
+      const transport = yield* respondedBy(response)
       const { body, bytes } = yield* transport.call(get)
       assert.deepStrictEqual(body, [{ name }])
-      assert.strictEqual(bytes, Buffer.byteLength(answer.body))
+      assert.strictEqual(bytes, Buffer.byteLength(response.body))
     }),
   )
 
@@ -91,9 +91,9 @@ describe("a success that is not a complete JSON text in UTF-8", () => {
     { what: "two JSON texts", body: `${list}${list}`, detail: /that are not JSON$/ },
     { what: "NaN", body: `[{"name": "Alice", "quota": NaN}]`, detail: /that are not JSON$/ },
     { what: "white space alone", body: "   ", detail: /that are not JSON$/ },
-  ])("is not-json and quotes nothing: $what", ({ detail, ...answer }) =>
+  ])("is not-json and quotes nothing: $what", ({ detail, ...response }) =>
     Effect.gen(function* () {
-      const transport = yield* respondedBy(answer)
+      const transport = yield* respondedBy(response)
       const error = yield* Effect.flip(transport.call(get))
       assert.strictEqual(error.reason, "not-json")
       assert.match(error.detail, detail)
@@ -152,7 +152,7 @@ describe("a success that is not a complete JSON text in UTF-8", () => {
 describe("an endless response", () => {
   const short = { attemptTimeout: "150 millis" } as const
 
-  it.live("that sends a byte now and then ends with the attempt's timeout", () =>
+  it.live("that sends single bytes at intervals ends with the attempt's timeout", () =>
     Effect.gen(function* () {
       const server = yield* httpServer((request, response) => {
         response.writeHead(200, { "content-type": "application/json" }).write("[")
@@ -201,7 +201,7 @@ describe("an endless response", () => {
     }),
   )
 
-  it.live("that claims to be larger than any disk is read as far as it comes", () =>
+  it.live("that claims to be larger than any disk is read until it ends", () =>
     Effect.gen(function* () {
       const server = yield* tcpServer((socket) =>
         socket.once("data", () => socket.end("HTTP/1.1 200 OK\r\ncontent-length: 9007199254740991\r\n\r\n[]")),
@@ -211,7 +211,7 @@ describe("an endless response", () => {
     }),
   )
 
-  it.live("that is not a success is only read for its message", () =>
+  it.live("that is not a success is read only as far as its message", () =>
     Effect.gen(function* () {
       let written = 0
       const server = yield* httpServer((request, response) => {

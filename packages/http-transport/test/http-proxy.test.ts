@@ -40,8 +40,8 @@ describe("traffic through an HTTP proxy", () => {
       })
       const proxy = yield* recordingHttpProxy({ credentials: basic(login.user, login.password) })
       const transport = yield* open(server.url, `http://${encoded}@127.0.0.1:${proxy.port}`)
-      const answer = yield* transport.call({ method: "POST", path: "a", query: [["b", "c"]], json: { d: 1 } })
-      assert.deepStrictEqual(answer.body, [1])
+      const response = yield* transport.call({ method: "POST", path: "a", query: [["b", "c"]], json: { d: 1 } })
+      assert.deepStrictEqual(response.body, [1])
       assert.deepStrictEqual(
         proxy.asked.map(({ form, target }) => ({ form, target })),
         [{ form: "absolute", target: `POST ${server.url}a?b=c` }],

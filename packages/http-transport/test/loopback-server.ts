@@ -37,9 +37,9 @@ export const listening = (server: Server) => {
 }
 
 /** A real HTTP server, and the requests that it received, as `METHOD /path?query`. */
-export const httpServer = Effect.fnUntraced(function* (answer: RequestListener) {
+export const httpServer = Effect.fnUntraced(function* (handler: RequestListener) {
   const requests: Array<string> = []
-  const port = yield* listening(createHttpServer(recording(requests, answer)))
+  const port = yield* listening(createHttpServer(recording(requests, handler)))
   return { url: `http://127.0.0.1:${port}/`, port, requests }
 })
 
@@ -47,11 +47,11 @@ export const httpServer = Effect.fnUntraced(function* (answer: RequestListener) 
  * The same over TLS, with `certificate`. `connections` counts all of them, with or without a request; `serverNames` are
  * those asked for (SNI).
  */
-export const httpsServer = Effect.fnUntraced(function* (answer: RequestListener) {
+export const httpsServer = Effect.fnUntraced(function* (handler: RequestListener) {
   const requests: Array<string> = []
   const connections: Array<number> = []
   const serverNames: Array<string | false> = []
-  const server = createHttpsServer({ cert: certificate, key }, recording(requests, answer))
+  const server = createHttpsServer({ cert: certificate, key }, recording(requests, handler))
   server.on("secureConnection", (socket: TLSSocket) => serverNames.push(socket.servername ?? false))
   server.on("connection", () => connections.push(connections.length))
   server.on("tlsClientError", () => {})
@@ -69,8 +69,8 @@ export const tcpServer = Effect.fnUntraced(function* (onConnection: (socket: Soc
 export const deadPort = Effect.scoped(listening(createTcpServer()))
 
 const recording =
-  (requests: Array<string>, answer: RequestListener): RequestListener =>
+  (requests: Array<string>, handler: RequestListener): RequestListener =>
   (request, response) => {
     requests.push(`${request.method} ${request.url}`)
-    answer(request, response)
+    handler(request, response)
   }

@@ -70,11 +70,11 @@ export const recordingHttpProxy = Effect.fnUntraced(function* (
       headers,
       agent: false,
     })
-    forwarded.on("response", (answer) => {
-      response.writeHead(answer.statusCode ?? 502, answer.headers)
-      answer.pipe(response)
-      answer.once("close", () => {
-        if (!answer.complete) response.destroy()
+    forwarded.on("response", (upstream) => {
+      response.writeHead(upstream.statusCode ?? 502, upstream.headers)
+      upstream.pipe(response)
+      upstream.once("close", () => {
+        if (!upstream.complete) response.destroy()
       })
     })
     forwarded.on("error", () => refuse(502))

@@ -68,10 +68,10 @@ describe("a success", () => {
         response.writeHead(201, { "content-encoding": "gzip", "x-result-count": "7" }).end(gzipSync('{"a":[1]}')),
       )
       const transport = yield* open(server.url)
-      const answer = yield* transport.call(get)
-      assert.strictEqual(answer.status, 201)
-      assert.strictEqual(answer.headers.get("x-result-count"), "7")
-      assert.deepStrictEqual(answer.body, { a: [1] })
+      const response = yield* transport.call(get)
+      assert.strictEqual(response.status, 201)
+      assert.strictEqual(response.headers.get("x-result-count"), "7")
+      assert.deepStrictEqual(response.body, { a: [1] })
     }),
   )
 

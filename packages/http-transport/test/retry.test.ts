@@ -106,7 +106,7 @@ describe("the wait before a retry", () => {
     }),
   )
 
-  it.live("follows a Retry-After in seconds that is longer than the own wait", () =>
+  it.live("follows a Retry-After in seconds that is longer than its own wait", () =>
     Effect.gen(function* () {
       const server = yield* httpServer((_, response) => {
         if (server.requests.length > 1) response.end("{}")

@@ -8,7 +8,7 @@ export interface EntryChange {
   readonly after: StorageEntry
 }
 
-/** The differences of two lists. For information: what to do follows from each entry's status, and **gone is not a removal**. */
+/** The differences between two lists. Informational: each entry's status determines what to do, and **gone is not a removal**. */
 export interface EntryChanges {
   readonly added: ReadonlyArray<StorageEntry>
   /** At the same mount point, with other fields. */

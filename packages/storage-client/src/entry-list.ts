@@ -10,7 +10,7 @@ export interface NotUnderstood {
   readonly index: number
   /** Absent if the entry has none that is a UUID. */
   readonly itemId: string | undefined
-  /** As listed, however unsafe; for messages only. Absent if it is not a text. */
+  /** As listed, however unsafe; for messages only. Absent if it is not a string. */
   readonly mountPoint: string | undefined
   /** The fields that are wrong, what was expected, and what was found. */
   readonly reason: string
@@ -40,7 +40,7 @@ export interface EntryList {
 }
 
 /**
- * Whether a list was read from Waldur after a report, so that it shows the report's effect. Until it was, leave the entry alone.
+ * Whether a list was read from Waldur after a report, so that it shows the report's effect. Until then, leave the entry alone.
  *
  * @param reportedAt when Waldur's response to the report arrived, in milliseconds of `elapsedMillis`
  */

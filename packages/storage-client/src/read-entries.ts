@@ -1,11 +1,11 @@
-/** Decodes the entries of a list one by one, so that one that is not understood costs only its own place. */
+/** Decodes the entries of a list one by one, so that one that is not understood does not affect the others. */
 import { dashedUuid, isOfResource, property, StorageEntry } from "@cscs/storage-model"
 import { Result, Schema } from "effect"
 import type { EntryList, NotUnderstood } from "./entry-list.ts"
 
-/** Characters of a reason: it quotes values, which may be long. */
+/** Maximum length of a reason, in characters: it quotes values, which may be long. */
 const longestReason = 500
-/** Characters of a mount point in `NotUnderstood`: PATH_MAX of Linux. */
+/** Maximum length of a mount point in `NotUnderstood`, in characters: Linux's PATH_MAX. */
 const longestPath = 4096
 
 const decode = Schema.decodeUnknownResult(StorageEntry)
@@ -19,7 +19,7 @@ export interface EntryReader {
   readonly read: () => Pick<EntryList, "entries" | "notUnderstood">
 }
 
-/** A resource has one entry, so of two with its `itemId` it is unclear which one counts: neither is understood. */
+/** A resource has one entry, so if two have its `itemId`, it is unclear which one is right: neither is understood. */
 export const makeEntryReader = (): EntryReader => {
   const understood: Array<{ readonly entry: StorageEntry; readonly index: number }> = []
   const notUnderstood: Array<NotUnderstood> = []

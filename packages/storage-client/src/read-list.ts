@@ -33,9 +33,9 @@ export interface ListSource {
 
 export const listPath = "api/storage-resources/"
 
-/** The proxy's largest page. Of lines it is ignored; if the proxy returns pages, they are as few as possible. */
+/** The proxy's largest page size. Ignored for lines; if the proxy returns pages, it makes them as few as possible. */
 const pageSize = "500"
-/** How often a list is read again that changed meanwhile or was cut off. */
+/** How often a list is read again if it changed meanwhile or was cut off. */
 const rereads = 2
 
 type Query = ReadonlyArray<readonly [name: string, value: string]>
@@ -63,7 +63,7 @@ export const readList = (
   isFresh: boolean,
 ): Effect.Effect<EntryList, StorageClientError> => {
   const { call } = source
-  // Only an entity tag: a list that was walked has none.
+  // A list read page by page has a snapshot id instead of an entity tag.
   const condition = last?.etag.endsWith('"') === true ? last.etag : undefined
   const headers = {
     ...(isFresh ? { "cache-control": "no-cache" } : {}),
@@ -76,7 +76,7 @@ export const readList = (
     const about = { total, etag, ...(yield* timesOf(age, sentAt)) }
     if (received.kind === "unchanged") {
       if (last === undefined || !isSameTag(etag, last.etag) || total !== last.total) {
-        return yield* new UnexpectedResponse({ call, detail: "a 304 for a list that we do not have" })
+        return yield* new UnexpectedResponse({ call, detail: "a 304 for a list that the client does not have" })
       }
       return { ...about, entries: last.entries, notUnderstood: last.notUnderstood }
     }
@@ -101,7 +101,7 @@ const timesOf = (age: number, sentAt: number) =>
 /** Entity tags compared weakly: a gateway that compresses makes them weak. */
 const isSameTag = (one: string, other: string): boolean => one.replace(/^W\//, "") === other.replace(/^W\//, "")
 
-/** The list page by page. All pages name one snapshot, count the same, and have as many entries together. */
+/** Reads the list page by page. All pages name one snapshot and have the same count, which equals their entries in total. */
 const walk = Effect.fnUntraced(function* (source: ListSource, first: Response) {
   const { call } = source
   const { total, sentAt } = first
@@ -121,7 +121,7 @@ const walk = Effect.fnUntraced(function* (source: ListSource, first: Response) {
     }
     for (const entry of resources) reader.add(entry)
     if (reader.count() > total || (next !== undefined && resources.length === 0)) {
-      return yield* incomplete("its pages have another number of entries than the proxy counts")
+      return yield* incomplete("the number of entries on its pages differs from the X-Total-Count")
     }
     if (next === undefined) {
       if (reader.count() !== total) return yield* incomplete("pages are missing")
@@ -136,8 +136,8 @@ const walk = Effect.fnUntraced(function* (source: ListSource, first: Response) {
 })
 
 /**
- * The query of a link of a `Link` header (RFC 8288); `undefined` if there is none. Nothing else of its URL is used, so the token
- * is sent nowhere else.
+ * The query of a link of a `Link` header (RFC 8288); `undefined` if there is none. The rest of its URL is not used, so the
+ * token is sent nowhere else.
  */
 const linkTo = (relation: "next" | "last", header: string): URLSearchParams | undefined => {
   const link = header.split(",").find((one) => one.includes(`rel="${relation}"`)) ?? ""
@@ -145,7 +145,7 @@ const linkTo = (relation: "next" | "last", header: string): URLSearchParams | un
   return query === undefined ? undefined : new URLSearchParams(query)
 }
 
-/** Characters of an entity tag; those of the proxy have some 50. */
+/** Maximum length of an entity tag, in characters; the proxy's have some 50. */
 const longestTag = 256
 
 /** One request; with a fresh token if the proxy refuses the kept one. */
@@ -161,7 +161,7 @@ const request = Effect.fnUntraced(function* (
       path: listPath,
       query,
       headers: {
-        // A proxy that has no lines returns a page.
+        // A proxy that does not support lines returns a page.
         accept: `${linesType}, application/json;q=0.5`,
         ...headers,
         ...(bearer === undefined ? {} : { authorization: `Bearer ${Redacted.value(bearer)}` }),
@@ -198,7 +198,7 @@ const errorFrom = (failure: TokenError): StorageClientError => {
   return new ProxyRejected({ call: failure.call, status, detail: wordsOf(failure) })
 }
 
-/** The proxy's `detail` if the response is complete JSON, else the text as it is. */
+/** The proxy's `detail` if the response is complete JSON, otherwise the text unchanged. */
 const wordsOf = ({ detail }: TransportFailure): string => {
   try {
     const body: unknown = JSON.parse(detail)

@@ -16,10 +16,10 @@ export type Received =
 
 export const linesType = "application/x-ndjson"
 
-/** Characters of one entry's JSON, as the proxy's own bound: room for twice the largest target item (64 kB) and three lists of quotas. */
+/** Maximum length of one entry's JSON, in characters, the same as the proxy's own limit: room for twice the largest target item (64 kB) and three lists of quotas. */
 const longestLine = 256 * 1024
 
-/** Entries of a list. No list comes near; it bounds what a hostile server can make us keep. */
+/** Maximum number of entries of a list, far above any real one: bounds what a hostile server can make the client keep. */
 export const mostEntries = 1_000_000
 
 /** `X-Total-Count`, the number of entries on all pages; `undefined` if it is absent or invalid. */
@@ -33,7 +33,7 @@ export const wholeNumber = (text: string | null): number | undefined =>
  * Reads a success or a 304 to its end.
  *
  * @param call its name in errors
- * @returns an error as a value if the response is not of this API. Throws what reading throws
+ * @returns an error as a value if the response is not of this API. Throws any error of reading the body
  */
 export const receive = async (response: Response, call: string): Promise<Received | UnexpectedResponse> => {
   const { status, headers } = response

@@ -5,12 +5,12 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import fc from "fast-check"
 import { changes, type EntryList, isReadAfter, type NotUnderstood } from "../src/index.ts"
-import { anEntry, aServer, aTenant, clientOf, headersOf, lines, uuidOf } from "./a-server.ts"
+import { anEntry, aTenant, clientOf, headersOf, lines, mockServer, uuidOf } from "./mock-server.ts"
 
 const listOf = (all: ReadonlyArray<unknown>) =>
   Effect.gen(function* () {
-    const server = yield* aServer
-    server.answers = [lines(all)]
+    const server = yield* mockServer
+    server.responses = [lines(all)]
     const client = yield* clientOf(server)
     return yield* client.entries()
   })
@@ -79,13 +79,15 @@ describe("an entry that is not safe to act on", () => {
 
   it.live("because it is not an object, or nests too deeply, is reported as not understood", () =>
     Effect.gen(function* () {
-      const server = yield* aServer
+      const server = yield* mockServer
       // As text: JSON.stringify would exhaust the stack.
       const deep = `${"[".repeat(5000)}${"]".repeat(5000)}`
       const nested = JSON.stringify(
         anEntry(2, projectOf({ itemId: uuidOf(9), unixGid: 31_001, more: "deep" })),
       ).replace('"deep"', deep)
-      server.answers = [(_, response) => response.writeHead(200, headersOf(5)).end(`null\n7\n[]\n"text"\n${nested}\n`)]
+      server.responses = [
+        (_, response) => response.writeHead(200, headersOf(5)).end(`null\n7\n[]\n"text"\n${nested}\n`),
+      ]
       const client = yield* clientOf(server)
       const { entries, notUnderstood } = yield* client.entries()
       expect(entries).toEqual([])
@@ -101,9 +103,9 @@ describe("an entry that is not safe to act on", () => {
 
   it.live("because its quotas exceed the largest number is reported as not understood", () =>
     Effect.gen(function* () {
-      const server = yield* aServer
+      const server = yield* mockServer
       const text = JSON.stringify(anEntry(1, withQuota(12_345))).replace("12345", "1e999")
-      server.answers = [(_, response) => response.writeHead(200, headersOf(1)).end(`${text}\n`)]
+      server.responses = [(_, response) => response.writeHead(200, headersOf(1)).end(`${text}\n`)]
       const client = yield* clientOf(server)
       expect((yield* client.entries()).notUnderstood.length).toBe(1)
     }),
@@ -126,7 +128,7 @@ describe("an entry that is not safe to act on", () => {
 })
 
 describe("an entry", () => {
-  it.live("with unknown fields is understood without them", () =>
+  it.live("with unknown fields is understood, and they are dropped", () =>
     Effect.gen(function* () {
       const { entries, notUnderstood } = yield* listOf([anEntry(1, { more: { a: [1] } })])
       expect(notUnderstood).toEqual([])
@@ -142,7 +144,7 @@ describe("an entry", () => {
   )
 })
 
-describe("the differences of two lists", () => {
+describe("the differences between two lists", () => {
   const list = (entries: ReadonlyArray<unknown>, notUnderstood: ReadonlyArray<NotUnderstood> = []): EntryList => ({
     entries: entries as ReadonlyArray<StorageEntry>,
     notUnderstood,
@@ -186,7 +188,7 @@ describe("the differences of two lists", () => {
     })
   })
 
-  it("report an entry as gone only if no entry with its ID is listed that is not understood", () => {
+  it("do not report an entry as gone if one with its ID is listed but not understood", () => {
     const before = list([anEntry(1), anEntry(2)])
     expect(ids(before, list([]))).toEqual({ ...none, gone: [uuidOf(1), uuidOf(2)] })
     expect(ids(before, list([], [unclear(uuidOf(2))]))).toEqual({ ...none, gone: [uuidOf(1)] })

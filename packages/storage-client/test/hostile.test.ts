@@ -2,15 +2,15 @@
 import { gzipSync } from "node:zlib"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
-import { anEntry, aServer, clientOf, entries, type Handler, headersOf, lines, secret } from "./a-server.ts"
+import { anEntry, clientOf, entries, type Handler, headersOf, lines, mockServer, secret } from "./mock-server.ts"
 
 const text = (all: ReadonlyArray<unknown>) => all.map((one) => `${JSON.stringify(one)}\n`).join("")
 
-/** The error of a read from a server that always answers so. */
+/** The error of a read from a server that always responds with this handler. */
 const failureOf = (handle: Handler) =>
   Effect.gen(function* () {
-    const server = yield* aServer
-    server.answers = [handle]
+    const server = yield* mockServer
+    server.responses = [handle]
     const client = yield* clientOf(server)
     const error = yield* Effect.flip(client.entries())
     expect(error.message + JSON.stringify(error)).not.toContain(secret)
@@ -20,9 +20,9 @@ const failureOf = (handle: Handler) =>
 describe("a list of lines", () => {
   it.live("is read from gzip, in small pieces", () =>
     Effect.gen(function* () {
-      const server = yield* aServer
+      const server = yield* mockServer
       const bytes = gzipSync(text(entries(50)))
-      server.answers = [
+      server.responses = [
         (_, response) => {
           response.writeHead(200, headersOf(50, { "content-encoding": "gzip" }))
           for (let at = 0; at < bytes.length; at += 7) response.write(bytes.subarray(at, at + 7))
@@ -39,12 +39,12 @@ describe("a list of lines", () => {
 
   it.live("whose connection is cut is read again", () =>
     Effect.gen(function* () {
-      const server = yield* aServer
+      const server = yield* mockServer
       const cut: Handler = (_, response) => {
         response.writeHead(200, headersOf(3)).write(text(entries(2)))
         setImmediate(() => response.destroy())
       }
-      server.answers = [cut, lines(entries(3))]
+      server.responses = [cut, lines(entries(3))]
       const client = yield* clientOf(server)
       expect((yield* client.entries()).total).toBe(3)
       expect(server.seen.length).toBe(2)
@@ -112,7 +112,7 @@ describe("a list of lines", () => {
     ["that is a login page", (_, r) => r.writeHead(200, { "content-type": "text/html" }).end("<p>"), "text/html"],
     ["that is empty", (_, r) => r.writeHead(204).end(), "expected the headers"],
     [
-      "that is not modified, though nothing was held",
+      "that is not modified (304), without an earlier list",
       (_, r) => r.writeHead(304, headersOf(0)).end(),
       "a 304 for a list",
     ],
@@ -131,10 +131,10 @@ describe("a list of lines", () => {
     )
   }
 
-  it.live("that never ends its headers fails at the attempt's time", () =>
+  it.live("whose headers never end fails with the attempt's timeout", () =>
     Effect.gen(function* () {
-      const server = yield* aServer
-      server.answers = [() => undefined]
+      const server = yield* mockServer
+      server.responses = [() => undefined]
       const retry = { times: 0, base: "1 millis", cap: "1 millis", maxRetryAfter: "1 second" } as const
       const client = yield* clientOf(server, { attemptTimeout: "100 millis", retry })
       const error = yield* Effect.flip(client.entries())
@@ -144,7 +144,7 @@ describe("a list of lines", () => {
 
   it.live("that is a redirect is not followed, so the token goes to no other host", () =>
     Effect.gen(function* () {
-      const other = yield* aServer
+      const other = yield* mockServer
       const { error } = yield* failureOf((_, response) => response.writeHead(307, { location: other.url }).end())
       expect(error._tag).toBe("UnexpectedResponse")
       expect(other.seen).toEqual([])
@@ -152,11 +152,11 @@ describe("a list of lines", () => {
   )
 })
 
-describe("a status", () => {
-  it.live("of 503 with Retry-After is waited for", () =>
+describe("an HTTP status", () => {
+  it.live("of 503 with Retry-After is retried after that time", () =>
     Effect.gen(function* () {
-      const server = yield* aServer
-      server.answers = [
+      const server = yield* mockServer
+      server.responses = [
         (_, response) => response.writeHead(503, { "retry-after": "1" }).end('{"error":"Stopping"}'),
         lines(entries(1)),
       ]
@@ -216,8 +216,8 @@ describe("a list of pages", () => {
   for (const count of [0, 1, 2, 5]) {
     it.live(`of ${count} entries is walked from page to page of one snapshot, and has the age of its oldest page`, () =>
       Effect.gen(function* () {
-        const server = yield* aServer
-        server.answers = [pages(entries(count))]
+        const server = yield* mockServer
+        server.responses = [pages(entries(count))]
         const client = yield* clientOf(server, { query: { data_type: "store" } })
         const list = yield* client.entries()
         const last = Math.max(1, Math.ceil(count / 2))
@@ -251,9 +251,9 @@ describe("a list of pages", () => {
 
   it.live("whose snapshot is gone (410) is walked again from the start", () =>
     Effect.gen(function* () {
-      const server = yield* aServer
+      const server = yield* mockServer
       const gone: Handler = (_, response) => response.writeHead(410).end('{"error":"SnapshotGone"}')
-      server.answers = [pages(entries(5)), gone, pages(entries(5))]
+      server.responses = [pages(entries(5)), gone, pages(entries(5))]
       const client = yield* clientOf(server)
       expect((yield* client.entries()).entries.length).toBe(5)
       expect(server.seen.map(({ url }) => url.searchParams.get("page") ?? "1")).toEqual(["1", "2", "1", "2", "3"])
@@ -262,18 +262,18 @@ describe("a list of pages", () => {
 
   it.live("with a page that fails (502) fails as a whole", () =>
     Effect.gen(function* () {
-      const server = yield* aServer
-      server.answers = [pages(entries(5)), (_, response) => response.writeHead(502).end("{}")]
+      const server = yield* mockServer
+      server.responses = [pages(entries(5)), (_, response) => response.writeHead(502).end("{}")]
       const client = yield* clientOf(server)
       expect(yield* Effect.flip(client.entries())).toMatchObject({ _tag: "ProxyUnavailable" })
     }),
   )
 
-  it.live("with a link to another host stays here: only its query is used", () =>
+  it.live("with a link to another host is read from the proxy: only the link's query is used", () =>
     Effect.gen(function* () {
-      const [server, other] = [yield* aServer, yield* aServer]
-      const answer = pages(entries(3))
-      server.answers = [
+      const [server, other] = [yield* mockServer, yield* mockServer]
+      const handler = pages(entries(3))
+      server.responses = [
         (request, response) => {
           const { writeHead } = response
           response.writeHead = ((status: number, headers: Record<string, string>) =>
@@ -281,7 +281,7 @@ describe("a list of pages", () => {
               ...headers,
               link: headers.link?.replaceAll("<?", `<${other.url}/x?`) ?? "",
             })) as never
-          answer(request, response)
+          handler(request, response)
         },
       ]
       const client = yield* clientOf(server)
@@ -290,7 +290,7 @@ describe("a list of pages", () => {
     }),
   )
 
-  it.live("without a Link, or without resources, is unexpected", () =>
+  it.live("that has no Link, or no resources, is unexpected", () =>
     Effect.gen(function* () {
       const json = headersOf(1, { "content-type": "application/json" })
       for (const [headers, body] of [
@@ -305,10 +305,10 @@ describe("a list of pages", () => {
 })
 
 describe("a conditional read", () => {
-  it.live("has the entity tag of the last list, and a 304 gives its entries with new times", () =>
+  it.live("has the entity tag of the last list, and a 304 returns its entries with new times", () =>
     Effect.gen(function* () {
-      const server = yield* aServer
-      server.answers = [
+      const server = yield* mockServer
+      server.responses = [
         lines(entries(2)),
         (_, response) => response.writeHead(304, headersOf(2, { age: "0", etag: 'W/"one"' })).end(),
       ]
@@ -323,10 +323,10 @@ describe("a conditional read", () => {
     }),
   )
 
-  it.live("of a refresh has no-cache too", () =>
+  it.live("that refreshes sends no-cache too", () =>
     Effect.gen(function* () {
-      const server = yield* aServer
-      server.answers = [lines(entries(2))]
+      const server = yield* mockServer
+      server.responses = [lines(entries(2))]
       const client = yield* clientOf(server)
       yield* client.refresh(yield* client.entries())
       expect(server.seen[1]?.headers).toMatchObject({ "if-none-match": '"one"', "cache-control": "no-cache" })
@@ -335,8 +335,8 @@ describe("a conditional read", () => {
 
   it.live("with a 304 for another entity tag is unexpected", () =>
     Effect.gen(function* () {
-      const server = yield* aServer
-      server.answers = [
+      const server = yield* mockServer
+      server.responses = [
         lines(entries(2)),
         (_, response) => response.writeHead(304, headersOf(2, { etag: '"two"' })).end(),
       ]
@@ -367,9 +367,9 @@ describe("a token by client credentials", () => {
 
   it.live("that the proxy refuses is renewed once, and the metadata are read once", () =>
     Effect.gen(function* () {
-      const [server, issuer] = [yield* aServer, yield* aServer]
-      issuer.answers = [issuerOf(() => issuer.url)]
-      server.answers = [
+      const [server, issuer] = [yield* mockServer, yield* mockServer]
+      issuer.responses = [issuerOf(() => issuer.url)]
+      server.responses = [
         (request, response) =>
           request.headers.authorization === "Bearer token-1" && server.seen.length > 1
             ? response.writeHead(401).end("{}")
@@ -393,9 +393,9 @@ describe("a token by client credentials", () => {
 
   it.live("that is always refused fails after one renewal, without a token in the error", () =>
     Effect.gen(function* () {
-      const [server, issuer] = [yield* aServer, yield* aServer]
-      issuer.answers = [issuerOf(() => issuer.url)]
-      server.answers = [(request, response) => response.writeHead(401).end(`no: ${request.headers.authorization}`)]
+      const [server, issuer] = [yield* mockServer, yield* mockServer]
+      issuer.responses = [issuerOf(() => issuer.url)]
+      server.responses = [(request, response) => response.writeHead(401).end(`no: ${request.headers.authorization}`)]
       const client = yield* clientOf(server, { auth: auth(`${issuer.url}/realms/x`) })
       const error = yield* Effect.flip(client.entries())
       expect(error).toMatchObject({ _tag: "ProxyRejected", status: 401 })
@@ -406,8 +406,8 @@ describe("a token by client credentials", () => {
 
   it.live("is not requested if the metadata are those of another issuer", () =>
     Effect.gen(function* () {
-      const [server, issuer] = [yield* aServer, yield* aServer]
-      issuer.answers = [
+      const [server, issuer] = [yield* mockServer, yield* mockServer]
+      issuer.responses = [
         issuerOf(
           () => issuer.url,
           () => "https://other.example.org",

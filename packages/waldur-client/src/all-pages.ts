@@ -2,13 +2,13 @@
 import { cooperatively } from "@cscs/http-transport"
 import { Effect, Option } from "effect"
 import type { ListPage, WaldurCalls } from "./calls.ts"
-import { checkWalk, missingFrom, sawTheSame, type Walk, type WalkCheck } from "./consistency.ts"
+import { checkWalk, hasSameRows, missingFrom, type Walk, type WalkCheck } from "./consistency.ts"
 import { type WaldurError, WaldurInconsistent, WaldurUnexpectedResponse } from "./errors.ts"
 import { type Budget, isGone, isRepeated, type PageQuery, readPage, rowsOf } from "./pages.ts"
 
 /**
- * Rows per page, one size for each read; 300 is Waldur's maximum. Each later read has its page borders elsewhere, so that
- * rows with the same time that one border always separates end up on the same page.
+ * Rows per page, one size for each read; 300 is Waldur's maximum. Each later read has its page boundaries elsewhere, so that
+ * rows with the same time that one boundary always separates end up on the same page.
  */
 const pageSizes = [300, 283, 269, 257] as const
 
@@ -61,7 +61,7 @@ export interface WholeList extends Pick<Walk, "pages"> {
  * than a million rows or 512 MiB fails with `WaldurUnexpectedResponse`.
  *
  * Counts cannot detect one case: if one row disappears and another appears within a read, the counts agree, and a row that
- * moved across a page border into the gap is missing until the next read.
+ * moved across a page boundary into the gap is missing until the next read.
  */
 export const readAllPages = Effect.fn("readAllPages")(function* (
   calls: WaldurCalls,
@@ -80,7 +80,7 @@ export const readAllPages = Effect.fn("readAllPages")(function* (
     const { pages, cached } = walked
     const read = { rows, several, total, counted: true, reads, cached, pages }
     if (checked.consistent) return read
-    const isSettled = checked.settled && before?.settled === true && sawTheSame(before, checked)
+    const isSettled = checked.settled && before?.settled === true && hasSameRows(before, checked)
     if (isSettled && !(yield* goesOnAfter(calls, listing, checked.count))) {
       const received = walked.pages.find((part) => part.total === undefined)?.receivedCount
       if (received !== undefined && checked.count === 0 && listing.mayBeEmpty !== true) {
@@ -115,7 +115,7 @@ export const readAllPages = Effect.fn("readAllPages")(function* (
     yield* Effect.logWarning(
       checked.settled
         ? `${call} returned ${checked.count} rows without a matching count; it is read again for comparison`
-        : `Waldur's rows moved between pages of ${call}: read ${reads} of at most ${pageSizes.length} gave ${last.rows} rows where Waldur counts ${last.totals.join(", then ")}`,
+        : `Waldur's rows moved between pages of ${call}: read ${reads} of at most ${pageSizes.length} returned ${last.rows} rows, but Waldur counts ${last.totals.join(", then ")}`,
     ).pipe(Effect.annotateLogs({ event: "waldur-rows-moved", read: reads, ...last }))
   }
   return yield* new WaldurInconsistent({ call, reads: pageSizes.length, ...last })

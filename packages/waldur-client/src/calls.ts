@@ -34,7 +34,7 @@ export interface ListPage {
   readonly hasNext: boolean | undefined
   /** Size of the response's body. */
   readonly bytes: number
-  /** Whether it comes from a cache (`Age`, `X-Cache`), so that it may be older than its `Date`. */
+  /** Whether the page comes from a cache (`Age`, `X-Cache`), so that it may be older than its `Date`. */
   readonly cached: boolean
 }
 

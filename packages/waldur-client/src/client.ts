@@ -39,7 +39,7 @@ export interface WaldurClientOptions {
    * (`environmentProxies` of `@cscs/http-transport`). Default: direct; the environment is ignored.
    */
   readonly proxy?: string | EnvironmentProxies
-  /** Default: the certificate is checked against the system's. */
+  /** How certificates are checked. Default: against the system's authorities. */
   readonly tls?: TlsProfile
   /** For one attempt, to the last byte. Default 60 seconds: a full page of a real Waldur takes 15. */
   readonly attemptTimeout?: Duration.Input
@@ -89,14 +89,14 @@ export class WaldurClient extends Context.Service<
      * Rows that move between pages during concurrent writes are detected by Waldur's counts. The pages are then read again,
      * up to four times in all; each repetition is logged as a warning.
      *
-     * A page of more than `maxPageBytes` is read in smaller ones. A single row that is larger contains its texts only, and a
-     * text in place of the object `attributes`, so that it cannot be mistaken for a complete row.
+     * A page of more than `maxPageBytes` is read in smaller ones. A single row that is larger contains its strings only, and a
+     * string in place of the object `attributes`, so that it cannot be mistaken for a complete row.
      *
      * Fails with `WaldurTooOld` if Waldur cannot filter by offering, with `WaldurInconsistent` if four reads did not suffice,
      * and with `WaldurUnexpectedResponse` if a read exceeds a million rows or 512 MiB.
      *
      * @param last the last result of this method or of `readChanges`: rows with the same content stay the same objects, and
-     *   pages with the same bytes are not parsed again. Nothing of it stands in for a row that Waldur does not return
+     *   pages with the same bytes are not parsed again. None of its rows replaces one that Waldur does not return
      */
     readonly readResources: (query: ResourceQuery, last?: ResourceRead) => Effect.Effect<ResourceRead, WaldurError>
 
@@ -115,7 +115,7 @@ export class WaldurClient extends Context.Service<
      * when a project or customer is renamed. If one resource disappears while another comes into view without a new
      * `modified`, the counts agree. So do a full read from time to time.
      *
-     * Fails as `readResources`.
+     * Fails like `readResources`.
      *
      * @param query the query of `last`; `onRows` is not called
      * @param last the last result of `readResources` or of this method

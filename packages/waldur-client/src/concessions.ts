@@ -1,4 +1,4 @@
-/** Remembers what a Waldur or a gateway refuses, and what the client does instead. */
+/** Remembers what Waldur or a gateway refuses, and what the client does instead. */
 import { elapsedMillis } from "@cscs/http-transport"
 import { Duration, Effect } from "effect"
 
@@ -28,7 +28,7 @@ const isDispensable = (name: string): name is Dispensable => Object.hasOwn(dispe
  * are tried again with the next full read of the resources, so an upgrade is noticed. Each is logged once.
  */
 export interface Concessions {
-  /** As sentences, for an operator. */
+  /** All concessions as sentences, for an operator. */
   readonly all: () => ReadonlyArray<string>
   /** A list's query without the refused parameters. */
   readonly apply: (path: string, query: Query) => Query
@@ -40,7 +40,7 @@ export interface Concessions {
   /** The observed maximum of rows per page of a list; `undefined` if pages have the requested size. */
   readonly pageCap: (path: string) => number | undefined
   readonly setPageCap: (path: string, rows: number) => Effect.Effect<void>
-  /** HEAD works (again). */
+  /** Counts by HEAD (again). */
   readonly useHead: Effect.Effect<void>
   /** Counts by GET for some minutes. */
   readonly avoidHead: (why: string) => Effect.Effect<void>
@@ -92,7 +92,7 @@ export const makeConcessions = (): Concessions => {
         caps.set(path, rows)
         return make(
           `${collectionOf(path)} pages`,
-          `Pages of ${collectionOf(path)} come with ${rows} rows though more are asked for: a gateway may cut page_size; all rows are read, in more calls`,
+          `Pages of ${collectionOf(path)} come with ${rows} rows though more are requested: a gateway may cut page_size; all rows are read, in more calls`,
         )
       }),
     avoidHead: Effect.fnUntraced(function* (why) {

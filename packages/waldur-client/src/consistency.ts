@@ -19,28 +19,28 @@ export interface WalkCheck {
   readonly several: ReadonlySet<string>
   /** The index in `rows` of each identity, for comparison with other walks. */
   readonly places: ReadonlyMap<string, number>
-  /** How many rows these are by Waldur's way of counting. */
+  /** The number of rows as Waldur counts them: duplicates on one page included. */
   readonly count: number
   /** The distinct counts of the pages, in page order; empty if no page has one. */
   readonly totals: ReadonlyArray<number>
-  /** The required number of rows: the highest of the counts, so that a doubt never costs a row. */
+  /** The number of rows that a complete walk has: the highest count, so that a wrong one never costs a row. */
   readonly total: number
-  /** Whether all pages have the same count, and the number of rows equals it: nothing is missing or duplicated. */
+  /** Whether all pages report the same count and the rows match it: none is missing or duplicated. */
   readonly consistent: boolean
   /**
-   * Whether the rows show no movement: none is on two pages, and no count is higher. If counts are missing or too low, two
-   * such walks with the same rows are as good as a consistent one, since their page borders differ.
+   * Whether no row appears to have moved: none is on two pages, and no page reports a higher count. If counts are missing or
+   * too low, two such walks with the same rows are as good as a consistent one, since their page boundaries differ.
    */
   readonly settled: boolean
 }
 
 /**
- * Assesses one walk. Waldur orders by `created`, which is not unique, so rows with the same time may change places between
+ * Assesses one walk. Waldur orders by `created`, which is not unique, so rows with the same time may swap places between
  * two requests: one then appears twice and another never.
  *
  * A uuid that occurs twice on one page was duplicated by Waldur (a page is one query, within which nothing moves) and is
- * included in its count, so it does not make the walk inconsistent. Duplicates that equal the first are returned once; from one
- * that differs on all are, as one of them may show that the resource is live. Rows without a usable uuid are all counted.
+ * included in its count, so it does not make the walk inconsistent. Duplicates that equal the first are returned once. From the
+ * first that differs, all are returned, since one of them may show that the resource is live. Rows without a usable uuid are all counted.
  */
 export const checkWalk = Effect.fnUntraced(function* (walk: Walk): Effect.fn.Return<WalkCheck> {
   const rows: Array<unknown> = []
@@ -65,7 +65,7 @@ export const checkWalk = Effect.fnUntraced(function* (walk: Walk): Effect.fn.Ret
         isSplit = true
         rows[place] = row
       } else if (several.has(key) || !isSame(rows[place], row)) {
-        // Not compared after the first that differs: a huge row with thousands of the same uuid would take for ever.
+        // Not compared after the first that differs: comparing a huge row with thousands of the same uuid would take too long.
         several.add(key)
         rows.push(row)
         continue
@@ -90,8 +90,8 @@ export const checkWalk = Effect.fnUntraced(function* (walk: Walk): Effect.fn.Ret
   }
 })
 
-/** Whether two walks have the same rows, by identity; rows without one by number. */
-export const sawTheSame = (some: WalkCheck, others: WalkCheck): boolean =>
+/** Whether two walks have the same rows, compared by identity; rows without one are only counted. */
+export const hasSameRows = (some: WalkCheck, others: WalkCheck): boolean =>
   some.count === others.count &&
   some.places.size === others.places.size &&
   [...some.places.keys()].every((key) => others.places.has(key))
@@ -122,24 +122,24 @@ export const replaceRows = Effect.fnUntraced(function* (
   instead: ReadonlyArray<unknown>,
   several: ReadonlySet<string> = new Set(),
 ): Effect.fn.Return<ReadonlyArray<unknown>> {
-  const left = new Map<string, unknown>()
-  const beside: Array<unknown> = []
+  const unmatched = new Map<string, unknown>()
+  const added: Array<unknown> = []
   yield* cooperatively(instead, (row) => {
     const key = rowKey(row)
     if (key === undefined) return
-    if (several.has(key)) beside.push(row)
-    else left.set(key, row)
+    if (several.has(key)) added.push(row)
+    else unmatched.set(key, row)
   })
-  if (left.size + beside.length === 0) return rows
+  if (unmatched.size + added.length === 0) return rows
   const replaced: Array<unknown> = []
   let differ = false
   yield* cooperatively(rows, (row) => {
     const key = rowKey(row) ?? ""
-    const other = left.get(key)
-    left.delete(key)
+    const other = unmatched.get(key)
+    unmatched.delete(key)
     const changed = other !== undefined && !isSame(row, other)
     if (changed) differ = true
     replaced.push(changed ? other : row)
   })
-  return differ || left.size + beside.length > 0 ? [...replaced, ...left.values(), ...beside] : rows
+  return differ || unmatched.size + added.length > 0 ? [...replaced, ...unmatched.values(), ...added] : rows
 })

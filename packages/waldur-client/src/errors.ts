@@ -85,7 +85,7 @@ export class WaldurInconsistent extends Schema.TaggedError<WaldurInconsistent>()
   rows: Schema.Int,
 }) {
   override get message() {
-    return `Waldur's rows moved between pages in each of ${this.reads} reads of ${this.call}: the last gave ${this.rows} rows where Waldur counts ${this.totals.join(", then ")}`
+    return `Waldur's rows moved between pages in each of ${this.reads} reads of ${this.call}: the last returned ${this.rows} rows, but Waldur counts ${this.totals.join(", then ")}`
   }
 }
 

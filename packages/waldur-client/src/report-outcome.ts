@@ -1,20 +1,20 @@
-/** What became of a report to Waldur, and what a report is sent as. */
+/** The path and message of a report to Waldur, and its outcome. */
 import type { WaldurError } from "./errors.ts"
 
 /**
  * The outcome of an action on an order or resource. **Continue with the entry in the same cycle only after `done`**; after any other
- * outcome leave it as it is, since the next list shows what happened. `detail` is for people; it contains no secret.
+ * outcome, wait for the next list, which shows what happened. `detail` is for people; it contains no secret.
  *
- * - `done`: Waldur has done the step (200)
- * - `otherState`: the order or resource is in another state (409): the step was done before, by this program or another party, or
- *   the customer has withdrawn the order
+ * - `done`: Waldur carried out the step (200)
+ * - `otherState`: the order or resource is in another state (409): this program or another party did the step before, or
+ *   the customer withdrew the order
  * - `notAllowedNow`: Waldur's rules do not allow it for now (400), such as for a blocked customer. Alert a person
  * - `refused`: the token is wrong or may not act (401, 403). Stop reporting, and alert the operator
- * - `gone`: the order or resource does not exist, or the token does not see it (404)
+ * - `gone`: the order or resource does not exist, or is not visible to the token (404)
  * - `unsupported`: the offering's type does not have this action (405)
  * - `untrusted`: the URL is not one of this action below the configured Waldur API; nothing was sent. Alert the operator
- * - `unknown`: the step may have been done or not: no response, a broken one, or any other status (429, 5xx, a redirect). The next
- *   list shows which
+ * - `unknown`: it is unknown whether the step was done: no response, a broken one, or any other status (429, 5xx, a redirect).
+ *   The next list shows it
  */
 export type ReportOutcome =
   | { readonly _tag: "done" }
@@ -29,15 +29,15 @@ export type ReportOutcome =
       readonly retryAfter?: number
     }
 
-/** The kind of object that an action is of, as its path names it. */
+/** The kind of object that an action applies to, as in its path. */
 export type ActionOf = "marketplace-orders" | "marketplace-provider-resources"
 
-/** A component of a path that no parser reads as anything else; Waldur's are UUIDs. */
+/** A path segment that every parser reads alike; Waldur's are UUIDs. */
 const plainId = /^[A-Za-z0-9_-]{1,64}$/
 
 /**
- * The path of an action below Waldur's API; `undefined` if the target is not trusted: a URL must be the one of exactly this action
- * below `apiUrl`, so that the token is sent to nothing else.
+ * The path of an action below Waldur's API; `undefined` if the target is not trusted: a URL must be exactly that of this
+ * action below `apiUrl`, so that the token is sent nowhere else.
  *
  * @param target a UUID, or the callback URL that an entry carries
  */
@@ -48,7 +48,7 @@ export const actionPath = (apiUrl: string, of: ActionOf, target: string, action:
   return plainId.test(id) ? `${of}/${id}${end}` : undefined
 }
 
-/** The outcome that an error stands for. */
+/** The outcome that an error represents. */
 export const outcomeOf = (error: WaldurError): ReportOutcome => {
   const detail = error.message
   if (error._tag === "WaldurRejected") {
@@ -68,12 +68,12 @@ const tagByStatus: Readonly<Record<number, "otherState" | "notAllowedNow" | "ref
   409: "otherState",
 }
 
-/** Characters of the message of an erred order, which the customer sees. */
+/** Maximum length, in characters, of an erred order's message, which the customer sees. */
 const longestMessage = 1000
-/** Waldur fails (500) without a message, and an empty one explains nothing. */
+/** Without a message Waldur fails (500), and an empty one explains nothing. */
 const noMessage = "The storage system could not carry out this order. Contact its operators for the reason."
 
-/** A message for the customer: one line of text, never empty. */
+/** A message for the customer: one line, never empty. */
 export const messageFor = (message: string): string =>
   message
     .replace(/[\p{C}\p{Z}]+/gu, " ")

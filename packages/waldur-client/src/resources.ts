@@ -37,8 +37,8 @@ export interface ResourceRead {
    *
    * The list also carries what makes the next read cheap, so pass on the read, or at least this list, rather than a copy.
    *
-   * Different rows with the same uuid are all included. A row of more than `maxPageBytes` lacks its objects and has a text
-   * as `attributes`; if even its texts are too large, it has its uuid, offering and state only, or is `null`.
+   * Different rows with the same uuid are all included. A row of more than `maxPageBytes` lacks its objects and has a
+   * string as `attributes`; if even its strings are too large, it has its uuid, offering and state only, or is `null`.
    */
   readonly rows: ReadonlyArray<unknown>
   /** Waldur's own count of them. */
@@ -81,7 +81,7 @@ export const usableSlugs = (slugs: ReadonlyArray<string>): ReadonlyArray<string>
 
 /** The resources of these offerings that have reached the provider, in a defined order. */
 export const resourceQuery = (slugs: ReadonlyArray<string>): Query => [
-  // Joined by commas: of a repeated offering_slug Waldur uses only the last.
+  // Joined by commas: if offering_slug is repeated, Waldur uses only the last.
   ["offering_slug", slugs.join(",")],
   ...providersOnly,
   ["o", "created"],
@@ -265,7 +265,7 @@ export const withOrdersOfTheirStates = Effect.fnUntraced(function* (
   const asked = [...doubtful].slice(0, maxOrdersAsked)
   if (asked.length < doubtful.size) {
     yield* Effect.logWarning(
-      `${doubtful.size} resources are in states that come of an order and are in no list of them; ${asked.length} of them are requested, the others stay without an order`,
+      `${doubtful.size} resources are in states caused by an order, but in no list of orders; ${asked.length} of them are looked up, the others stay without an order`,
     ).pipe(Effect.annotateLogs({ event: "waldur-orders-unread", resources: doubtful.size }))
   }
   const moved = yield* Effect.forEach(asked, confirmation(calls, slugs, fields), { concurrency: "unbounded" })
@@ -277,7 +277,7 @@ export const withOrdersOfTheirStates = Effect.fnUntraced(function* (
 /** Removes `order_in_progress` unless it is an order in one of the states in progress, as in the list of orders. */
 const withoutNoOrder = (row: unknown): unknown => {
   const state = fieldOf(fieldOf(row, orderField), "state")
-  // An order without its state stays: Waldur gives it as one in progress, and the model warns of what it lacks.
+  // An order without a state stays: Waldur returns it as one in progress, and the model warns about it.
   const isInProgress = isOneOf(statesInProgress, state) || (state === undefined && hasOrder(row))
   if (isInProgress || !cameWithOrder(row)) return row
   const { [orderField]: _, ...rest } = row as Readonly<Record<string, unknown>>
@@ -297,7 +297,7 @@ export const asListed =
     return isPlain ? Object.fromEntries(Object.entries(there).filter(([name]) => !forOrders.includes(name))) : there
   }
 
-/** Compares an external value without converting it to a text, which an object could override. */
+/** Compares an external value without converting it to a string, which an object could override. */
 const isOneOf = (texts: ReadonlyArray<string>, value: unknown): boolean =>
   typeof value === "string" && texts.includes(value)
 
@@ -427,7 +427,7 @@ export const requireOfferings = Effect.fnUntraced(function* (
 ): Effect.fn.Return<void, WaldurError> {
   if (rows.length === 0 || rows.some(isOfOffering(slugs))) return
   const seen = rows.some((row) => offeringSlugOf(row) !== undefined)
-    ? `it ignores the filter offering_slug (asked for ${slugs.join(", ")}, it gives ${rows.length} resources, none of them of these)`
+    ? `it ignores the filter offering_slug (queried for ${slugs.join(", ")}, it returns ${rows.length} resources, none of them in these offerings)`
     : `none of its ${rows.length} resources has an offering_slug`
   return yield* new WaldurTooOld({ apiUrl: calls.apiUrl, seen })
 })

@@ -27,7 +27,7 @@ const page = (bytes: number): ListPage => ({
 })
 const tooLarge = new WaldurUnavailable({ call: "GET x", reason: "too-large", detail: "" })
 
-describe("a read without end", () => {
+describe("an endless read", () => {
   it.effect.each([
     ["of small rows", Effect.succeed(page(10)), "more rows than any Waldur has"],
     ["of large rows", Effect.succeed(page(1_000_000)), "more bytes than fit into memory"],

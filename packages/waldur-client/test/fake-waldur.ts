@@ -97,7 +97,7 @@ export const startFakeWaldur = Effect.acquireRelease(
         waiting.push(() => {
           seen.push(one)
           fake.before(one)
-          send(response, fake.instead(one) ?? answer(fake, one), one.method)
+          send(response, fake.instead(one) ?? responseTo(fake, one), one.method)
         })
         if (!fake.holds()) afterTurns(20, () => waiting.splice(0).forEach((go) => void go()))
       })
@@ -143,7 +143,7 @@ const send = (response: ServerResponse, reply: Reply | "reset", method: string) 
   response.end(method === "HEAD" ? undefined : reply.body)
 }
 
-const answer = (fake: FakeWaldur, request: Seen): Reply => {
+const responseTo = (fake: FakeWaldur, request: Seen): Reply => {
   if (request.headers.authorization !== `Token ${token}`) return json(401, { detail: "Invalid token." })
   const path = request.path.replace("/api/", "")
   if (request.method === "POST") return json(200, { status: "done" })

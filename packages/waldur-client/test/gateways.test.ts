@@ -145,7 +145,7 @@ describe("a HEAD that a gateway blocks", () => {
 })
 
 describe("page_size that a gateway reduces", () => {
-  it.live.each([1, 7, 10, 100, 299])("to %i still gives all rows once", (cap) =>
+  it.live.each([1, 7, 10, 100, 299])("to %i still yields all rows once", (cap) =>
     Effect.gen(function* () {
       const { waldur } = yield* behind(cap === 1 ? 13 : 450, {
         request: ({ query }) => {
@@ -276,7 +276,7 @@ describe("X-Result-Count", () => {
     }),
   )
 
-  it.live("that of the page, without Link: all rows are read", () =>
+  it.live("that is the page's own, without Link, still yields all rows", () =>
     Effect.gen(function* () {
       for (const count of [300, 301, 640]) {
         const { waldur } = yield* behind(count, {
@@ -303,7 +303,7 @@ describe("X-Result-Count", () => {
     }),
   )
 
-  it.live("sent twice, or in another letter case, gives all rows", () =>
+  it.live("sent twice, or in another letter case, yields all rows", () =>
     Effect.gen(function* () {
       const { waldur } = yield* behind(320, {
         response: (headers, _, rows) => {
@@ -319,7 +319,7 @@ describe("X-Result-Count", () => {
 })
 
 describe("any gateway behaviour with sizes, counts and links", () => {
-  it.live("gives the correct list or a typed failure", () =>
+  it.live("leads to the correct list or a typed failure", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       let rules: Rules = {}
@@ -342,7 +342,7 @@ describe("any gateway behaviour with sizes, counts and links", () => {
                 index % 9 === 4 ? { ...row, order_in_progress: { state: "executing", type: "Update" } } : row,
               )
               let asked = 0
-              let answered = 0
+              let responses = 0
               rules = {
                 request: ({ method, query }) => {
                   if (method === "HEAD" && !heads) return 405
@@ -363,7 +363,7 @@ describe("any gateway behaviour with sizes, counts and links", () => {
                     zero: "0",
                     high: String(total + 1),
                     twice: [String(total), String(total)],
-                  }[counts[answered++ % counts.length] ?? "kept"]
+                  }[counts[responses++ % counts.length] ?? "kept"]
                   // Without a Link, a count that is too low cannot be detected.
                   headers["x-result-count"] = links === "none" && reported !== String(total) ? [] : reported
                 },

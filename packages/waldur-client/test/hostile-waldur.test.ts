@@ -116,7 +116,7 @@ describe("a large row", () => {
     }),
   )
 
-  it.live.each([0, 149, 299, 300, 310])("that is too large by itself is the only one lost: place %i", (place) =>
+  it.live.each([0, 149, 299, 300, 310])("that is too large by itself is the only one lost: position %i", (place) =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = tied(311)
@@ -137,7 +137,7 @@ describe("a large row", () => {
     }),
   )
 
-  it.live("with texts that are too large keeps its offering and state, and one with such a uuid is null", () =>
+  it.live("with strings that are too large keeps its offering and state, and one with such a uuid is null", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = tied(5)
@@ -156,7 +156,7 @@ describe("a large row", () => {
     }),
   )
 
-  it.live("with a too large order is marked in the list of orders", () =>
+  it.live("with an order that is too large is marked in the list of orders", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       const order = { state: "executing", type: "Terminate" }
@@ -191,8 +191,8 @@ describe("a large row", () => {
   )
 })
 
-describe("one uuid", () => {
-  it.live.each(["first", "last"])("of two rows that differ is given twice, whichever lives: the live one %s", (where) =>
+describe("the uuid", () => {
+  it.live.each(["first", "last"])("of two rows that differ is returned twice, wherever the live one is: %s", (where) =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       const live = { ...tied(1)[0], state: "OK", backend_id: "/capstor/a" }
@@ -410,7 +410,7 @@ describe("any value from Waldur", () => {
     }),
   )
 
-  it.live("in place of a row, a page, or a header gives rows or a typed failure", () =>
+  it.live("in place of a row, a page, or a header leads to rows or a typed failure", () =>
     Effect.gen(function* () {
       const fake: FakeWaldur = yield* startFakeWaldur
       const waldur = yield* clientOf(fake)

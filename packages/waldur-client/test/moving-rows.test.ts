@@ -131,7 +131,7 @@ describe("rows that move between pages", () => {
     }),
   )
 
-  it.live("each time, and are never seen, cause WaldurInconsistent with the numbers after four reads", () =>
+  it.live("each time, and never appear, cause WaldurInconsistent with the numbers after four reads", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = tied(350)
@@ -142,7 +142,7 @@ describe("rows that move between pages", () => {
       const error = yield* Effect.flip(waldur.readResources(query).pipe(captureLogs(logs)))
       expect(error).toMatchObject({ _tag: "WaldurInconsistent", reads: 4, totals: [350], rows: 349 })
       expect(error.message).toContain("in each of 4 reads of GET ")
-      expect(error.message).toContain("349 rows where Waldur counts 350")
+      expect(error.message).toContain("349 rows, but Waldur counts 350")
       expect(fake.seen.filter((request) => isPage(request, 1)).length).toBe(4)
       expect(
         fake.seen.filter((request) => isPage(request, 1)).map((request) => request.query.get("page_size")),

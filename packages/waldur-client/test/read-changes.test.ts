@@ -82,7 +82,7 @@ const orderOf = (sandbox: Sandbox, label: string) =>
 const inRead = (read: ResourceRead, sandbox: Sandbox, label: string) =>
   read.rows.find((row) => (row as Row).uuid === rowOf(sandbox, label).uuid) as Row
 
-describe("a read of changes without any", () => {
+describe("a read of changes when nothing changed", () => {
   it.live("takes three calls and hardly a byte besides the orders, and returns the same list of rows", () =>
     Effect.gen(function* () {
       const { sandbox, waldur } = yield* start({ resources: 5000, edgeCases: false })
@@ -255,7 +255,7 @@ describe("a full read is needed", () => {
     }),
   )
 
-  it.live("for one deleted and one created at once", () =>
+  it.live("for a resource deleted and another created at once", () =>
     Effect.gen(function* () {
       const calls = yield* noneAfter(
         ({ world }) => {
@@ -326,10 +326,10 @@ describe("a full read is needed", () => {
       Effect.gen(function* () {
         const { sandbox, waldur } = yield* start()
         sandbox.faults.set("waldur", {
-          rewrite: (answer) => {
-            if (rewrite === "date") answer.headers.delete("Date")
-            else answer.headers.set("Date", "soon")
-            return answer
+          rewrite: (response) => {
+            if (rewrite === "date") response.headers.delete("Date")
+            else response.headers.set("Date", "soon")
+            return response
           },
         })
         const last = yield* waldur.readResources(query)
@@ -346,9 +346,9 @@ describe("a full read is needed", () => {
       const { sandbox, waldur } = yield* start()
       const last = yield* waldur.readResources(query)
       sandbox.faults.set("waldur", {
-        rewrite: (answer) => {
-          answer.headers.delete("Date")
-          return answer
+        rewrite: (response) => {
+          response.headers.delete("Date")
+          return response
         },
       })
       const next = some(yield* waldur.readChanges(query, last))

@@ -166,7 +166,7 @@ describe("orders in progress", () => {
   }
 
   for (const orderState of ["refused", "obeyed"] as const) {
-    it.live(`are read in a second list and omitted from plain pages if a bad order_state gives ${orderState}`, () =>
+    it.live(`are read in a second list and omitted from plain pages if a bad order_state is ${orderState}`, () =>
       Effect.gen(function* () {
         const fake = yield* startFakeWaldur
         fake.resources = someOrders()
@@ -364,12 +364,12 @@ describe("a Waldur that is too old", () => {
     }),
   )
 
-  it.live("is detected beside the first page, whose rows alone would have passed", () =>
+  it.live("is detected concurrently with the first page, whose rows alone would have passed", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       fake.resources = tied(12)
       fake.knowsOfferingSlug = false
-      // None is answered before all five are requested: three counts and a page of each list.
+      // No response is sent before all five are requested: three counts and a page of each list.
       fake.holds = () => fake.highWater() < 5
       const waldur = yield* clientOf(fake)
       expect((yield* Effect.flip(waldur.readResources(query)))._tag).toBe("WaldurTooOld")
@@ -396,7 +396,7 @@ describe("a Waldur that is too old", () => {
       const waldur = yield* clientOf(fake)
       const error = yield* Effect.flip(waldur.readResources(query))
       expect(error._tag).toBe("WaldurTooOld")
-      expect(error.message).toContain("it gives 3 resources, none of them of these")
+      expect(error.message).toContain("it returns 3 resources, none of them in these offerings")
     }),
   )
 

@@ -138,7 +138,7 @@ describe("a value that Waldur refuses", () => {
     }),
   )
 
-  it.live("in any combination gives the correct list or a typed failure", () =>
+  it.live("in any combination leads to the correct list or a typed failure", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       const run = yield* Effect.context<never>()

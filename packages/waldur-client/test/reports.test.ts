@@ -79,7 +79,7 @@ describe("a report to Waldur's order state machine", () => {
     ["x".repeat(5000), "x".repeat(1000)],
     [`with the token ${token}`, "with the token ***"],
   ] as const) {
-    it.live(`of an error with the message ${JSON.stringify(message.slice(0, 40))} always has a text`, () =>
+    it.live(`of an error with the message ${JSON.stringify(message.slice(0, 40))} always sends a message`, () =>
       Effect.gen(function* () {
         const fake = yield* startFakeWaldur
         const waldur = yield* clientOf(fake)

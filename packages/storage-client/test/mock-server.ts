@@ -1,4 +1,4 @@
-/** A server on loopback that answers as a test says, and an entry to answer with. */
+/** A mock storage proxy on loopback whose responses each test defines, and entries for them. */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 import { Effect, Redacted } from "effect"
@@ -61,26 +61,26 @@ export const headersOf = (total: number, more: Record<string, string> = {}) => (
   ...more,
 })
 
-/** Answers with these entries as lines. */
+/** Responds with these entries as lines. */
 export const lines =
   (all: ReadonlyArray<unknown>, more: Record<string, string> = {}): Handler =>
   (_, response) =>
     response.writeHead(200, headersOf(all.length, more)).end(all.map((one) => `${JSON.stringify(one)}\n`).join(""))
 
-export interface AServer {
+export interface MockServer {
   readonly url: string
   readonly seen: ReadonlyArray<{ readonly url: URL; readonly headers: IncomingMessage["headers"] }>
-  /** The answers to come; the last one stays. */
-  answers: Array<Handler>
+  /** The next responses, in order; the last one repeats. */
+  responses: Array<Handler>
 }
 
 /** Ends with the scope. */
-export const aServer = Effect.acquireRelease(
-  Effect.callback<AServer & { readonly stop: () => Promise<void> }>((resume) => {
-    const seen: Array<AServer["seen"][number]> = []
+export const mockServer = Effect.acquireRelease(
+  Effect.callback<MockServer & { readonly stop: () => Promise<void> }>((resume) => {
+    const seen: Array<MockServer["seen"][number]> = []
     const server = createServer((request, response) => {
       seen.push({ url: new URL(request.url ?? "/", "http://server"), headers: request.headers })
-      const handle = it.answers.length > 1 ? it.answers.shift() : it.answers[0]
+      const handle = it.responses.length > 1 ? it.responses.shift() : it.responses[0]
       handle?.(request, response)
     })
     const it = {
@@ -88,7 +88,7 @@ export const aServer = Effect.acquireRelease(
         return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
       },
       seen,
-      answers: [lines([])] as Array<Handler>,
+      responses: [lines([])] as Array<Handler>,
       stop: () =>
         new Promise<void>((resolve) => {
           server.close(() => resolve())
@@ -103,7 +103,7 @@ export const aServer = Effect.acquireRelease(
 export const secret = "a-token-to-be-kept-secret"
 
 /** A client of the server with a fixed token, which retries quickly. */
-export const clientOf = (server: AServer, options: Partial<StorageClientOptions> = {}) =>
+export const clientOf = (server: MockServer, options: Partial<StorageClientOptions> = {}) =>
   makeStorageClient({
     baseUrl: server.url,
     auth: { token: Redacted.make(secret) },
