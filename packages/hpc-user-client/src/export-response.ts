@@ -67,7 +67,7 @@ const gidFrom = (values: ReadonlySet<unknown>, minGid: number, maxGid: number): 
   const given = [...values].filter((value) => value !== undefined && value !== null)
   const [gid] = given
   if (values.size === 0) return notInResponse
-  if (given.length === 0) return "the HPC User API gives it no unixGid"
+  if (given.length === 0) return "the HPC User API returns no unixGid for it"
   if (given.length > 1) {
     return `${given.length === 2 ? "two" : given.length} values: ${given.slice(0, 5).map(display).join(", ")}`
   }

@@ -25,8 +25,8 @@ describe("the project export", () => {
     { gid: true, why: "unixGid is true, not an integer" },
     { gid: [31001], why: 'unixGid is "[31001]", not an integer' },
     { gid: 1e300, why: "unixGid is 1e+300, not an integer" },
-    { gid: null, why: "the HPC User API gives it no unixGid" },
-    { gid: undefined, why: "the HPC User API gives it no unixGid" },
+    { gid: null, why: "the HPC User API returns no unixGid for it" },
+    { gid: undefined, why: "the HPC User API returns no unixGid for it" },
     { gid: "x".repeat(100), why: `unixGid is "${"x".repeat(59)}…, not an integer` },
   ])("does not accept $gid as a GID", ({ gid, why }) => {
     assert.deepStrictEqual(read([a(gid)]), { known: {}, unknown: { a: why } })
@@ -106,7 +106,7 @@ describe("a GID in the raw response", () => {
     ["65535", "unixGid is 65535, reserved for the user nobody"],
     ['"31001"', 'unixGid is "31001", not an integer'],
     ["true", "unixGid is true, not an integer"],
-    ["null", "the HPC User API gives it no unixGid"],
+    ["null", "the HPC User API returns no unixGid for it"],
     ["[31001]", 'unixGid is "[31001]", not an integer'],
     ['{"unixGid":31001}', 'unixGid is "{\\"unixGid\\":31001}", not an integer'],
   ])("is unknown, and does not affect other names: %s", (written, why) => {

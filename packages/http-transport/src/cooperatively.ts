@@ -15,17 +15,17 @@ let isNextDue = false
 
 const nextSlice = (): void => {
   sliceEnds = performance.now() + sliceMillis
-  goOn()
+  resumeWaiting()
 }
 
-/** Resumes them one after the other until the slice is over. */
-const goOn = (): void => {
+/** Resumes the waiting loops, one after the other, until the slice is over. */
+const resumeWaiting = (): void => {
   if (waiting.length === 0) isNextDue = false
   else if (performance.now() >= sliceEnds) setImmediate(nextSlice)
   else {
     waiting.shift()?.()
     // After the current work, which is a microtask too.
-    queueMicrotask(goOn)
+    queueMicrotask(resumeWaiting)
   }
 }
 

@@ -28,15 +28,15 @@ export const redactor = (
   const masked = pieces === "anywhere" ? withoutPieces : withoutCutEnd
   const rotating = secrets.filter((secret) => secret instanceof RotatingSecret)
   const rotationsNow = () => rotating.reduce((sum, { rotations }) => sum + rotations, 0)
-  let known: Guises | undefined
+  let known: Search | undefined
   let knownAt = 0
   return (text) => {
     const rotations = rotationsNow()
     if (known === undefined || rotations !== knownAt) {
-      known = guisesOf(secrets.flatMap(valuesOf))
+      known = searchFor(secrets.flatMap(valuesOf))
       knownAt = rotations
     }
-    if (known.whole === undefined || (!mayHold(text, known) && !escapes.test(text))) return text
+    if (known.whole === undefined || (!mayContain(text, known) && !escapes.test(text))) return text
     const first = masked(text, known)
     // If escapes hide a secret, the unescaped text is returned, since the secret can be masked only there.
     let plain = first
@@ -56,7 +56,7 @@ const valuesOf = (secret: string | Secret): ReadonlyArray<string> => {
   return secret instanceof RotatingSecret ? secret.known : [secretNow(secret)]
 }
 
-interface Guises {
+interface Search {
   /** All forms as a whole, longest first. */
   readonly whole: RegExp | undefined
   /** All pieces of `telling` characters, in lower case. */
@@ -76,7 +76,7 @@ const startOf = (text: string, at: number): number =>
   ((text.charCodeAt(at) * 31 + text.charCodeAt(at + 1)) * 31 + text.charCodeAt(at + 2)) & 0x7fff
 
 /** The index of the first piece of a secret in a lowercase text; -1 if there is none. */
-const firstPiece = (lower: string, { pieces, starts }: Guises): number => {
+const firstPiece = (lower: string, { pieces, starts }: Search): number => {
   for (let at = 0; at + telling <= lower.length; at++) {
     if (starts[startOf(lower, at)] === 1 && pieces.has(lower.slice(at, at + telling))) return at
   }
@@ -84,14 +84,14 @@ const firstPiece = (lower: string, { pieces, starts }: Guises): number => {
 }
 
 /** A cheap check whether a string may contain a secret; most do not. */
-const mayHold = (text: string, known: Guises): boolean =>
+const mayContain = (text: string, known: Search): boolean =>
   known.short?.test(text) === true || firstPiece(text.toLowerCase(), known) >= 0
 
-const guisesOf = (secrets: ReadonlyArray<string>): Guises => {
-  const all = [...new Set(secrets.flatMap(guises))].filter((guise) => guise.length >= shortest)
+const searchFor = (secrets: ReadonlyArray<string>): Search => {
+  const all = [...new Set(secrets.flatMap(formsOf))].filter((form) => form.length >= shortest)
   const pieces = new Set<string>()
-  for (const guise of all) {
-    const lower = guise.slice(0, longest).toLowerCase()
+  for (const form of all) {
+    const lower = form.slice(0, longest).toLowerCase()
     for (let at = 0; at + telling <= lower.length; at++) pieces.add(lower.slice(at, at + telling))
   }
   const starts = new Uint8Array(0x8000)
@@ -100,21 +100,21 @@ const guisesOf = (secrets: ReadonlyArray<string>): Guises => {
     some.length === 0
       ? undefined
       : // safe-regex: alternatives without any repetition
-        new RegExp(some.map((guise) => guise.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&")).join("|"), flags)
+        new RegExp(some.map((form) => form.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&")).join("|"), flags)
   const longestFirst = all.toSorted((a, b) => b.length - a.length)
   return {
     whole: anyOf(longestFirst, "gi"),
     pieces,
     starts,
-    long: all.filter((guise) => guise.length >= telling).map((guise) => guise.slice(0, longest).toLowerCase()),
+    long: all.filter((form) => form.length >= telling).map((form) => form.slice(0, longest).toLowerCase()),
     short: anyOf(
-      all.filter((guise) => guise.length < telling),
+      all.filter((form) => form.length < telling),
       "i",
     ),
   }
 }
 
-const guises = (secret: string): ReadonlyArray<string> => {
+const formsOf = (secret: string): ReadonlyArray<string> => {
   if (secret.length < shortest) return []
   return [...new Set([secret, percentDecoded(secret)])].flatMap((plain) => {
     const bytes = Buffer.from(plain)
@@ -139,7 +139,7 @@ const guises = (secret: string): ReadonlyArray<string> => {
 }
 
 /** Masks whole secrets first, since they may contain white space; then each word from the first piece of a secret on. */
-const withoutPieces = (text: string, known: Guises): string => {
+const withoutPieces = (text: string, known: Search): string => {
   if (known.whole === undefined) return text
   return text.replace(known.whole, mask).replace(/\S+/g, (word) => {
     const at = firstPiece(word.toLowerCase(), known)
@@ -148,13 +148,13 @@ const withoutPieces = (text: string, known: Guises): string => {
 }
 
 /** Masks whole secrets, and a truncated one at the end of the text. */
-const withoutCutEnd = (text: string, { whole, long }: Guises): string => {
+const withoutCutEnd = (text: string, { whole, long }: Search): string => {
   if (whole === undefined) return text
   const rest = text.replace(whole, mask)
   const lower = rest.replace(/…$/, "").toLowerCase()
-  for (const guise of long) {
-    const at = lower.lastIndexOf(guise.slice(0, telling))
-    if (at >= 0 && guise.startsWith(lower.slice(at))) return `${rest.slice(0, at)}${mask}`
+  for (const form of long) {
+    const at = lower.lastIndexOf(form.slice(0, telling))
+    if (at >= 0 && form.startsWith(lower.slice(at))) return `${rest.slice(0, at)}${mask}`
   }
   return rest
 }

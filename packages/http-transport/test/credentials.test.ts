@@ -30,7 +30,7 @@ const token = "7f3c0a9be1d24568f0ab12cd34ef56789a0b1c2d"
 const clientSecret = 'p&ss "wörd"/+=% Tr0ub4dor'
 
 /** How servers may encode a secret that they repeat. */
-const guises: ReadonlyArray<readonly [what: string, guise: (secret: string) => string]> = [
+const forms: ReadonlyArray<readonly [what: string, formOf: (secret: string) => string]> = [
   ["as it is", (secret) => secret],
   ["behind its scheme", (secret) => `Token ${secret}`],
   ["joined to its scheme", (secret) => `Bearer${secret}`],
@@ -77,8 +77,8 @@ describe.each([
   ["a token", token],
   ["a secret of all characters", clientSecret],
 ])("%s", (_, secret) => {
-  it.each(guises)("is masked %s", (_what, guise) => {
-    const spelt = guise(secret)
+  it.each(forms)("is masked %s", (_what, formOf) => {
+    const spelt = formOf(secret)
     const shown = redactor([Redacted.make(secret)])(`You sent ${spelt} and that is wrong.`)
     assert.include(shown, "***")
     assert.match(shown, /^You sent .* wrong\.$/)

@@ -26,7 +26,7 @@ const encoded = (coding: string, body: Uint8Array) =>
   Buffer.concat([Buffer.from(`${ok}Content-Encoding: ${coding}\r\nContent-Length: ${body.length}\r\n\r\n`), body])
 const chunked = "Transfer-Encoding: chunked\r\n\r\n3;a=b\r\n[1]\r\n0\r\n"
 
-describe("a response that a gateway has changed", () => {
+describe("a response changed by a gateway", () => {
   it.live.each([
     { what: "in gzip", bytes: encoded("GZIP", gzipSync("[1]")) },
     { what: "in x-gzip", bytes: encoded("x-gzip", gzipSync("[1]")) },
@@ -34,17 +34,20 @@ describe("a response that a gateway has changed", () => {
     { what: "in deflate", bytes: encoded("deflate", deflateSync("[1]")) },
     { what: "in deflate without its header", bytes: encoded("deflate", deflateRawSync("[1]")) },
     { what: "in gzip twice", bytes: encoded("gzip, gzip", gzipSync(gzipSync("[1]"))) },
-    { what: "in the identity", bytes: `${ok}Content-Encoding: identity\r\n${list}` },
-    { what: "in a coding without name", bytes: `${ok}Content-Encoding: \r\n${list}` },
+    { what: "in the identity coding", bytes: `${ok}Content-Encoding: identity\r\n${list}` },
+    { what: "in an unnamed coding", bytes: `${ok}Content-Encoding: \r\n${list}` },
     { what: "after early hints", bytes: `HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n${ok}${list}` },
     { what: "after 102", bytes: `HTTP/1.1 102 Processing\r\n\r\n${ok}${list}` },
-    { what: "by HTTP/1.0 without length", bytes: "HTTP/1.0 200 OK\r\n\r\n[1]", ends: true },
-    { what: "by HTTP/1.0 that is kept", bytes: `HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\n${list}` },
-    { what: "without length", bytes: `${ok}Connection: close\r\n\r\n[1]`, ends: true },
+    { what: "over HTTP/1.0 without a length", bytes: "HTTP/1.0 200 OK\r\n\r\n[1]", ends: true },
+    { what: "over HTTP/1.0 with keep-alive", bytes: `HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\n${list}` },
+    { what: "without a length", bytes: `${ok}Connection: close\r\n\r\n[1]`, ends: true },
     { what: "with a length, closed after it", bytes: ok + list, ends: true },
     { what: "with trailers", bytes: `${ok}Trailer: X-A\r\n${chunked}X-A: 1\r\n\r\n` },
     { what: "chunked in capitals", bytes: `${ok}${chunked.toUpperCase()}\r\n` },
-    { what: "with headers in odd case", bytes: `${ok}cOnTeNt-TyPe: application/json\r\nCONTENT-LENGTH: 3\r\n\r\n[1]` },
+    {
+      what: "with headers in mixed case",
+      bytes: `${ok}cOnTeNt-TyPe: application/json\r\nCONTENT-LENGTH: 3\r\n\r\n[1]`,
+    },
     { what: "without a reason", bytes: `HTTP/1.1 200\r\n${list}` },
     { what: "with a header in Latin-1", bytes: Buffer.from(`${ok}X-A: é\r\n${list}`, "latin1") },
     {
@@ -84,7 +87,7 @@ describe("a response that a gateway has changed", () => {
       reported: /^reset: .* interim one \(100\)/,
     },
     {
-      what: "a coding that it is not in",
+      what: "a content coding that the body does not have",
       bytes: `${ok}Content-Encoding: gzip\r\n${list}`,
       reported: /^not-json: .* the body is not in the content coding/,
     },
@@ -95,18 +98,22 @@ describe("a response that a gateway has changed", () => {
       reported: /^not-json: .* an odd media type/,
     },
     {
-      what: "407 of a proxy that we do not know of",
+      what: "a 407 from a proxy that is not configured",
       bytes: `HTTP/1.1 407 x\r\n${list}`,
       reported: /^proxy: Proxy Authentication Required \(407\)$/,
     },
-    { what: "a way to log in", bytes: `HTTP/1.1 302 x\r\nLocation: /login\r\n${list}`, reported: /^status: \[1\]$/ },
     {
-      what: "an error in a coding that it is not in",
+      what: "a redirect to a login page",
+      bytes: `HTTP/1.1 302 x\r\nLocation: /login\r\n${list}`,
+      reported: /^status: \[1\]$/,
+    },
+    {
+      what: "an error with a content coding that its body does not have",
       bytes: `HTTP/1.1 502 x\r\nContent-Encoding: gzip\r\n${list}`,
       reported: /^status: a body that cannot be read$/,
     },
     {
-      what: "an error that breaks off",
+      what: "a truncated error",
       bytes: "HTTP/1.1 404 x\r\nContent-Length: 9\r\n\r\n[1]",
       ends: true,
       reported: /^status: a body that cannot be read$/,

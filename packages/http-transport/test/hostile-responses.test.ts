@@ -30,7 +30,7 @@ describe("a decoded success", () => {
   it.live.each<HostileResponse>([
     { what: "with no media type", body: list },
     { what: "in UTF-8, declared in capitals and quotes", type: 'Application/JSON; Charset="UTF-8"', body: list },
-    { what: "with a JSON media type of its own", type: "application/vnd.waldur+json", body: list },
+    { what: "with a vendor's JSON media type", type: "application/vnd.waldur+json", body: list },
     { what: "with a byte order mark", type: "application/json", body: Buffer.from(`\ufeff${list}`) },
     { what: "with 201", status: 201, body: list },
   ])("is JSON in UTF-8 $what", (response) =>
@@ -62,9 +62,9 @@ describe("a decoded success", () => {
 describe("a success that is not a complete JSON text in UTF-8", () => {
   it.live.each<HostileResponse & { readonly detail: RegExp }>([
     { what: "partial content", status: 206, body: list, detail: /^responded with 206/ },
-    { what: "changed on its way", status: 203, body: list, detail: /^responded with 203/ },
-    { what: "accepted only", status: 202, body: list, detail: /^responded with 202/ },
-    { what: "a delta", status: 226, body: list, detail: /^responded with 226/ },
+    { what: "changed by an intermediary (203)", status: 203, body: list, detail: /^responded with 203/ },
+    { what: "accepted but not processed (202)", status: 202, body: list, detail: /^responded with 202/ },
+    { what: "a delta (226)", status: 226, body: list, detail: /^responded with 226/ },
     { what: "declared Latin-1", type: "application/json; charset=latin1", body: list, detail: /not in UTF-8$/ },
     { what: "declared UTF-16", type: "application/json;charset=utf-16", body: utf16, detail: /not in UTF-8$/ },
     { what: "undeclared UTF-16", type: "application/json", body: utf16, detail: /not in UTF-8$/ },
@@ -83,14 +83,14 @@ describe("a success that is not a complete JSON text in UTF-8", () => {
       detail: /of an odd media type, not JSON$/,
     },
     {
-      what: "cut JSON",
+      what: "truncated JSON",
       type: "application/json",
       body: list.slice(0, -4),
       detail: /^\d+ bytes of application\/json that are not JSON$/,
     },
     { what: "two JSON texts", body: `${list}${list}`, detail: /that are not JSON$/ },
     { what: "NaN", body: `[{"name": "Alice", "quota": NaN}]`, detail: /that are not JSON$/ },
-    { what: "white space alone", body: "   ", detail: /that are not JSON$/ },
+    { what: "only white space", body: "   ", detail: /that are not JSON$/ },
   ])("is not-json and quotes nothing: $what", ({ detail, ...response }) =>
     Effect.gen(function* () {
       const transport = yield* respondedBy(response)

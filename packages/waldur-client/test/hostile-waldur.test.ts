@@ -213,7 +213,7 @@ describe("the uuid", () => {
   )
 })
 
-describe("the clock of Waldur's responses", () => {
+describe("the Date of Waldur's responses", () => {
   const read = (headers: (seen: Seen) => Record<string, string>, logs: Array<LogLine> = []) =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
@@ -228,9 +228,9 @@ describe("the clock of Waldur's responses", () => {
   const dated = (shift: number) => ({ date: new Date(Date.now() + shift).toUTCString() })
 
   it.live.each([
-    ["is that of our own", () => dated(0), true],
+    ["equals our own clock", () => dated(0), true],
     ["is 30 s ahead", () => dated(30_000), true],
-    ["is two hours behind, which makes us ask for more", () => dated(-7_200_000), true],
+    ["is two hours behind, which only causes larger reads", () => dated(-7_200_000), true],
     ["is two minutes ahead", () => dated(120_000), false],
     ["is two hours ahead", () => dated(7_200_000), false],
     ["is of the year 9999", () => ({ date: "Fri, 31 Dec 9999 23:59:59 GMT" }), false],
@@ -238,13 +238,13 @@ describe("the clock of Waldur's responses", () => {
     ["is a date in another form", () => ({ date: new Date().toISOString() }), false],
     ["is that of a cache's copy", () => ({ ...dated(0), age: "17" }), false],
     ["is that of a fresh copy", () => ({ ...dated(0), age: "0", "x-cache": "MISS" }), true],
-    ["is that of a cache that declares itself", () => ({ ...dated(0), "x-cache": "Hit from cloudfront" }), false],
+    ["is that of a declared cache hit", () => ({ ...dated(0), "x-cache": "Hit from cloudfront" }), false],
     [
       "is that of a list from a cache",
       (seen: Seen) => ({ ...dated(0), ...(isPlain(seen) ? { age: "3" } : {}) }),
       false,
     ],
-  ] as const)("%s: changes are read or not", ([, headers, trusted]) =>
+  ] as const)("determines whether changes can be read, if it %s", ([, headers, trusted]) =>
     Effect.gen(function* () {
       const { first } = yield* read(headers)
       expect(first.rows.length).toBe(3)
