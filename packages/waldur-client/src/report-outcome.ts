@@ -3,7 +3,7 @@ import type { WaldurError } from "./errors.ts"
 
 /**
  * The outcome of an action on an order or resource. **Continue with the entry in the same cycle only after `done`**; after any other
- * outcome, wait for the next list, which shows what happened. `detail` is for people; it contains no secret.
+ * outcome leave it alone, since the next list shows what happened. `detail` is for people; it contains no secret.
  *
  * - `done`: Waldur carried out the step (200)
  * - `otherState`: the order or resource is in another state (409): this program or another party did the step before, or
