@@ -30,6 +30,6 @@ export const keepCompiledCode = (): void => {
     }
     enableCompileCache(folder)
   } catch {
-    // No home, or none that can be written: only the start is slower.
+    // No home, or one that is not writable: only the start is slower.
   }
 }

@@ -6,7 +6,7 @@ import { escapeControls } from "@cscs/proxy-server"
 import { property } from "@cscs/storage-model"
 import { Data, Effect, Redacted } from "effect"
 
-/** Maximum size of a list in bytes. 100,000 entries have 150 MB; the longest text of Node is twice as long. */
+/** Maximum size of a list in bytes. 100,000 entries take 150 MB; the longest string in Node is twice as long. */
 const mostBytes = 256 * 1024 * 1024
 /** Maximum number of pages of a list. */
 const mostPages = 5_000
@@ -154,7 +154,7 @@ const isShallow = (value: unknown, levels: number): boolean =>
   (levels > 0 && Object.values(value).every((part) => isShallow(part, levels - 1)))
 
 /**
- * Where a page stands. `total` and `pages` of 0.7.7 count one page of Waldur's. Its `raw_total_from_api` is the number of
+ * The position of a page. `total` and `pages` of 0.7.7 count one page of Waldur's. Its `raw_total_from_api` is the number of
  * Waldur's rows, or of those on this page if Waldur sends no `X-Total-Count`: a full page may have a next one. A page
  * after the last one is an error there, so a number of rows that fills the last page is a failure, never a short list.
  */

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, statSync } from "node:fs"
 import { delimiter, join } from "node:path"
 import { getCACertificates, setDefaultCACertificates } from "node:tls"
 
-/** Maximum size of one file in bytes. A system's whole bundle has about 250 kB. */
+/** Maximum size of one file in bytes. A system's whole bundle is about 250 kB. */
 const mostBytes = 8 * 1024 * 1024
 /** Maximum number of files in a directory. A system's has about 300, each certificate under two names. */
 const mostFiles = 2_000
@@ -52,10 +52,10 @@ export const trustAuthorities = (
   return { added: added.size, warnings }
 }
 
-/** The bytes of a certificate as one text: as PEM it can be written in several ways. */
+/** The bytes of a certificate as one string: as PEM it can be written in several ways. */
 const contentOf = (pem: string) => Buffer.from(pem.replace(/-----[^-]+-----/g, ""), "base64").toString("base64")
 
-/** The certificate in its usual form; `undefined` if it is none. */
+/** The certificate in its usual form; `undefined` if it is not one. */
 const parsed = (block: string): string | undefined => {
   try {
     return new X509Certificate(block).toString()

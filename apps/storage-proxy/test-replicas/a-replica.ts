@@ -5,7 +5,7 @@ import { expect, onTestFinished } from "vitest"
 import { aDirectory, environmentOf, type Running, serving, until } from "../test/a-process.ts"
 import type { RedisServer } from "./a-redis.ts"
 
-// biome-ignore lint/suspicious/noExplicitAny: the tests look into answers of any shape.
+// biome-ignore lint/suspicious/noExplicitAny: the tests look into responses of any shape.
 export type Any = any
 
 export interface Got {

@@ -18,7 +18,7 @@ import {
 const aWorld = () => buildWorld({ edgeCases: false, resources: 20 })
 
 describe("the leader", () => {
-  test("that is killed costs one lease: the others keep serving, and one takes over its guard and its GIDs", async () => {
+  test("that is killed costs one lease period: the others keep serving, and one takes over its guard and its GIDs", async () => {
     const world = aWorld()
     const sandbox = await aSandbox({ world })
     const redis = await aRedis()
@@ -59,7 +59,7 @@ describe("the leader", () => {
     await polled(others, async () => (await leadersOf(others)).length === 1)
   })
 
-  test("frozen for longer than its lease does not overwrite the new one, and follows", async () => {
+  test("frozen for longer than its lease does not overwrite its successor, and becomes a follower", async () => {
     const world = aWorld()
     const sandbox = await aSandbox({ world })
     const redis = await aRedis()
@@ -116,7 +116,7 @@ describe("the leader", () => {
     expect(fullReads(sandbox)).toBe(1)
   })
 
-  test("whose end is not noticed yet does not delay a response", async () => {
+  test("whose end has not been noticed yet does not delay a response", async () => {
     const sandbox = await aSandbox()
     const redis = await aRedis()
     const first = await aReplica(sandbox, redis)
@@ -148,9 +148,9 @@ describe("failing upstreams", () => {
       const all = await Promise.all(Array.from({ length: replicas }, () => aReplica(sandbox, redis)))
       const ends = Date.now() + 6000
       await until(async () => {
-        const answers = await Promise.all(all.map((one) => one.list()))
-        for (const { status, json } of answers) {
-          expect([status, json]).toEqual([502, answers[0]?.json])
+        const responses = await Promise.all(all.map((one) => one.list()))
+        for (const { status, json } of responses) {
+          expect([status, json]).toEqual([502, responses[0]?.json])
         }
         return Date.now() > ends
       })

@@ -12,7 +12,7 @@ export interface Delivered {
 }
 
 /** Receives what is posted, like collectors and Sentry. It ends with the test. */
-export const aCollector = async (answer: { status?: number; hang?: boolean } = {}) => {
+export const aCollector = async (behaviour: { status?: number; hang?: boolean } = {}) => {
   const delivered: Array<Delivered> = []
   const server = createServer((request, response) => {
     const chunks: Array<Buffer> = []
@@ -21,8 +21,8 @@ export const aCollector = async (answer: { status?: number; hang?: boolean } = {
       const raw = Buffer.concat(chunks)
       const body = request.headers["content-encoding"] === "gzip" ? gunzipSync(raw) : raw
       delivered.push({ path: request.url ?? "", headers: request.headers, body })
-      if (answer.hang !== true)
-        response.writeHead(answer.status ?? 200, { "Content-Type": "application/json" }).end("{}")
+      if (behaviour.hang !== true)
+        response.writeHead(behaviour.status ?? 200, { "Content-Type": "application/json" }).end("{}")
     })
   })
   server.listen(0, "127.0.0.1")

@@ -113,7 +113,7 @@ describe("compareLists", () => {
     ])
   })
 
-  test("finds an item that moved, an item that took over a mount point, an added and a gone one", () => {
+  test("finds an item that moved, an item that took over a mount point, an added one and a removed one", () => {
     const moved = compareLists([item("a", "/a/b")], [item("a", "/a/c")])
     expect(moved.differences).toMatchObject([
       {

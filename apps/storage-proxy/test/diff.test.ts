@@ -8,8 +8,8 @@ import { describe, expect, onTestFinished, test } from "vitest"
 import { aDirectory, aSandbox, environmentOf, finished, serving } from "./a-process.ts"
 
 /** A proxy of another version on loopback. Returns its URL. */
-const aProxy = async (answer: RequestListener): Promise<string> => {
-  const server = createServer(answer).listen(0, "127.0.0.1")
+const aProxy = async (listener: RequestListener): Promise<string> => {
+  const server = createServer(listener).listen(0, "127.0.0.1")
   await once(server, "listening")
   onTestFinished(() => void server.close())
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`

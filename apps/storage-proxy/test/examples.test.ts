@@ -60,5 +60,5 @@ describe("docs/command-line.md shows what the command prints for the world of th
     }
   })
 
-  test("contains five commands that depend only on the world", () => expect(commands.length).toBe(5))
+  test("contains five commands whose output depends only on the test data", () => expect(commands.length).toBe(5))
 })

@@ -72,7 +72,7 @@ describe("export", () => {
     expect(JSON.parse(written.stdout)).toEqual({ ...summary, out: join(elsewhere, "entries.json"), dryRun: false })
   })
 
-  test("of nothing is an empty list", async () => {
+  test("of no entries is an empty list", async () => {
     const environment = environmentOf(await aSandbox({ world: buildWorld({ edgeCases: false, resources: 0 }) }))
     const directory = await aDirectory()
     const { code } = await finished(["export", "--out", "entries.json"], { environment, directory })

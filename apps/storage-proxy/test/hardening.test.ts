@@ -25,7 +25,7 @@ const open = async (more: Record<string, string> = {}) => {
   return { ...(await serving([], { environment: { ...environmentOf(sandbox), ...more } })), sandbox }
 }
 
-const livesOn = async (url: string) => expect((await fetch(`${url}/healthz/live`)).status).toBe(200)
+const stillServes = async (url: string) => expect((await fetch(`${url}/healthz/live`)).status).toBe(200)
 
 describe("a request that is too large", () => {
   test("gets a 431 for its token, its headers or its path, and the server survives", async () => {
@@ -45,7 +45,7 @@ describe("a request that is too large", () => {
       const { status, text } = await exchange(url, bytes)
       expect([bytes.slice(0, 60), status]).toEqual([bytes.slice(0, 60), 431])
       expect(text).not.toContain("xxxx")
-      await livesOn(url)
+      await stillServes(url)
     }
     expect((await exchange(url, request(list, [`Authorization: Bearer ${token}`]))).status).toBe(200)
     expect(stderr()).not.toContain("xxxx")
@@ -83,7 +83,7 @@ describe("a request that is slow", () => {
       const { status } = await exchange(url, begun)
       expect([begun, status]).toEqual([begun, 408])
     }
-    await livesOn(url)
+    await stillServes(url)
   })
 
   test("only in its body still gets its response at once, and is then cut off", async () => {
@@ -93,12 +93,12 @@ describe("a request that is slow", () => {
       "GET /healthz/live HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nslow",
     )
     expect([status, text.includes('{"status":"live"}')]).toEqual([200, true])
-    await livesOn(url)
+    await stillServes(url)
   })
 })
 
 describe("malformed HTTP", () => {
-  test("is refused, and the server lives on", async () => {
+  test("is refused, and the server keeps running", async () => {
     const { url, token, stderr } = await locked()
     const bearer = `Authorization: Bearer ${token}`
     const hostile: ReadonlyArray<readonly [bytes: string | Uint8Array, status: number]> = [
@@ -130,14 +130,14 @@ describe("malformed HTTP", () => {
       const { status, text } = await exchange(url, bytes)
       expect([shown, status]).toEqual([shown, expected])
       for (const part of token.split(".")) expect(text).not.toContain(part.slice(0, 40))
-      await livesOn(url)
+      await stillServes(url)
     }
     expect((await exchange(url, request(list, [bearer]))).status).toBe(200)
     expect(stderr()).not.toContain('"level":"ERROR"')
     for (const part of token.split(".")) expect(stderr()).not.toContain(part.slice(0, 40))
   })
 
-  test("no spelling of a path goes around the token", async () => {
+  test("no spelling of a path bypasses the token", async () => {
     const { url } = await locked()
     const paths = [
       list,
@@ -172,12 +172,12 @@ describe("malformed HTTP", () => {
         expect(text).not.toContain("mountPoint")
       }
     }
-    await livesOn(url)
+    await stillServes(url)
   })
 })
 
 describe("methods and bodies", () => {
-  test("other than GET and HEAD are refused", async () => {
+  test("only GET and HEAD are accepted", async () => {
     const { url, token } = await locked()
     const bearer = `Authorization: Bearer ${token}`
     const others = ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "QUERY", "MKCOL", "REPORT"]
@@ -191,7 +191,7 @@ describe("methods and bodies", () => {
     // Node supports neither.
     expect((await exchange(url, request(list, [bearer], "FROBNICATE"))).status).toBe(400)
     expect((await exchange(url, request("evil.example.org:443", [bearer], "CONNECT"))).text).not.toContain(" 200 ")
-    await livesOn(url)
+    await stillServes(url)
   })
 
   test("HEAD has the headers of GET, and no body", async () => {
@@ -226,11 +226,11 @@ describe("methods and bodies", () => {
       [["Transfer-Encoding: chunked"], "5\r\npage=\r\n0\r\n\r\n"],
       [["Content-Encoding: gzip", "Content-Length: 3"], "abc"],
     ] as const) {
-      const { status, body: answered } = await exchange(url, request(list, [bearer, ...headers]) + body)
+      const { status, body: received } = await exchange(url, request(list, [bearer, ...headers]) + body)
       expect([headers, status]).toEqual([headers, 200])
-      expect(answered).toBe(plain)
+      expect(received).toBe(plain)
     }
-    await livesOn(url)
+    await stillServes(url)
   })
 
   test("idle connections do not block other callers", async () => {
@@ -242,7 +242,7 @@ describe("methods and bodies", () => {
     })
     for (const socket of silent) socket.on("error", () => {})
     await until(() => silent.every(({ pending }) => !pending))
-    await livesOn(url)
+    await stillServes(url)
     expect((await fetch(`${url}${list}`)).status).toBe(200)
   })
 })
@@ -313,12 +313,12 @@ describe("headers", () => {
     const { url } = await open()
     await until(async () => (await fetch(`${url}/healthz/ready`)).status === 200)
     for (const [path, method, status] of kinds) {
-      const answer = await exchange(url, request(path, origin("https://portal.example.org"), method))
-      expect([path, method, answer.status, corsOf(answer.headers)]).toEqual([path, method, status, []])
+      const response = await exchange(url, request(path, origin("https://portal.example.org"), method))
+      expect([path, method, response.status, corsOf(response.headers)]).toEqual([path, method, status, []])
     }
     for (const path of [list, "/healthz/live", "/openapi.json"]) {
-      const answer = await exchange(url, request(path, preflight("https://portal.example.org"), "OPTIONS"))
-      expect([path, answer.status, corsOf(answer.headers)]).toEqual([path, 405, []])
+      const response = await exchange(url, request(path, preflight("https://portal.example.org"), "OPTIONS"))
+      expect([path, response.status, corsOf(response.headers)]).toEqual([path, 405, []])
     }
   })
 
@@ -339,11 +339,11 @@ describe("headers", () => {
         [[bearer], 200],
         [[], 401],
       ] as const) {
-        const answer = await exchange(url, request(list, [...origin(name), ...headers]))
-        expect(answer.status).toBe(expected)
-        expect(answer.headers.get("access-control-allow-origin")).toBe(name)
-        expect(answer.headers.get("access-control-allow-credentials")).toBeUndefined()
-        expect(answer.headers.get("vary")).toMatch(/origin/i)
+        const response = await exchange(url, request(list, [...origin(name), ...headers]))
+        expect(response.status).toBe(expected)
+        expect(response.headers.get("access-control-allow-origin")).toBe(name)
+        expect(response.headers.get("access-control-allow-credentials")).toBeUndefined()
+        expect(response.headers.get("vary")).toMatch(/origin/i)
       }
     }
     for (const name of [

@@ -77,10 +77,10 @@ describe("requests to a process", () => {
     const got: Array<unknown> = []
     for (const [position, [path, init, status]] of asked.entries()) {
       const id = `own-${position}`
-      const answer = await fetch(server.url + path, { ...init, headers: { ...init.headers, "X-Request-Id": id } })
-      await answer.arrayBuffer()
-      expect([path, answer.status, answer.headers.get("x-request-id")]).toEqual([path, status, id])
-      const promised = answer.headers.get("content-length")
+      const response = await fetch(server.url + path, { ...init, headers: { ...init.headers, "X-Request-Id": id } })
+      await response.arrayBuffer()
+      expect([path, response.status, response.headers.get("x-request-id")]).toEqual([path, status, id])
+      const promised = response.headers.get("content-length")
       got.push({ id, status, ...(promised === null || init.method === "HEAD" ? {} : { bytes: Number(promised) }) })
     }
     const own = () => linesOf(server).filter(({ request_id: id }) => String(id).startsWith("own-"))
@@ -100,7 +100,7 @@ describe("requests to a process", () => {
     const server = await aServer()
     const before = linesOf(server).length
     for (let round = 0; round < 30; round++) {
-      await Promise.all(Array.from({ length: 10 }, () => fetch(server.url + list).then((answer) => answer.text())))
+      await Promise.all(Array.from({ length: 10 }, () => fetch(server.url + list).then((response) => response.text())))
     }
     server.child.kill("SIGTERM")
     expect(await server.ended).toBe(0)
@@ -267,7 +267,7 @@ describe("a log line", () => {
     }
   })
 
-  test("as JSON contains no character that ends a line, controls a terminal or turns its direction, and decodes to the original", () => {
+  test("as JSON contains no character that ends a line, controls a terminal or reverses its direction, and decodes to the original", () => {
     const evil = "\u001b[2J\u009b31m\u2028\u2029\u202e\u2066\u007f\r\n\ufeff"
     const [line = ""] = logged(
       Effect.annotateLogs(Effect.logInfo(evil), { caller: evil, more: { deep: evil } }),

@@ -12,9 +12,9 @@ const behindGateway = async () => {
     const path = /^\/storage(\/.*)$/.exec(incoming.url ?? "")?.[1]
     if (path === undefined) return void outgoing.writeHead(418).end("left the prefix")
     const { method, headers } = incoming
-    ask(`${url}${path}`, { method: method ?? "GET", headers }, (answer) => {
-      outgoing.writeHead(answer.statusCode ?? 0, answer.headers)
-      answer.pipe(outgoing)
+    ask(`${url}${path}`, { method: method ?? "GET", headers }, (response) => {
+      outgoing.writeHead(response.statusCode ?? 0, response.headers)
+      response.pipe(outgoing)
     }).end()
   })
   gateway.listen(0, "127.0.0.1")

@@ -105,10 +105,10 @@ const paths = [
 
 /** Requests every path with all credentials; returns all responses. */
 const everyResponse = async (url: string, headers: ReadonlyArray<string>): Promise<string> => {
-  const answers: Array<string> = []
+  const responses: Array<string> = []
   const ask = async (path: string, init: RequestInit) => {
     const response = await fetch(`${url}${path}`, init)
-    answers.push(`${response.status}\n${[...response.headers].join("\n")}\n${await response.text()}`)
+    responses.push(`${response.status}\n${[...response.headers].join("\n")}\n${await response.text()}`)
   }
   for (const path of paths) await ask(path, {})
   for (const authorization of headers) {
@@ -116,17 +116,17 @@ const everyResponse = async (url: string, headers: ReadonlyArray<string>): Promi
   }
   await ask(`/api/storage-resources/?access_token=${wrongToken}`, {})
   await ask("/api/storage-resources/", { method: "POST", body: wrongToken })
-  return answers.join("\n\n")
+  return responses.join("\n\n")
 }
 
 /** A whole life of the process: start, all requests, stop. */
 const servedAndAsked = async (sandbox: Sandbox, environment: Record<string, string>) => {
   const { headers, secrets } = await callersOf(sandbox)
   const running = await serving([], { environment })
-  const answers = await everyResponse(running.url, headers)
+  const responses = await everyResponse(running.url, headers)
   running.child.kill("SIGTERM")
   await running.ended
-  return { output: running.stdout() + running.stderr(), answers, secrets }
+  return { output: running.stdout() + running.stderr(), responses, secrets }
 }
 
 const commands = [["check"], ["check", "--json"], ["export"]] as const
@@ -138,7 +138,7 @@ const expectSecretive = async (sandbox: Sandbox, environment: Record<string, str
   ])
   const secrets = [...secretsOf(sandbox), ...served.secrets]
   expectNone("the log", served.output, secrets)
-  expectNone("an answer", served.answers, secrets)
+  expectNone("a response", served.responses, secrets)
   for (const [index, { output }] of ends.entries()) expectNone(String(commands[index]), output, secrets)
   return { ...served, codes: ends.map(({ code }) => code), ends: ends.map(({ output }) => output).join("\n") }
 }
@@ -146,7 +146,7 @@ const expectSecretive = async (sandbox: Sandbox, environment: Record<string, str
 /** A developer's error page that repeats its request. */
 const echoing = (sandbox: Sandbox, upstream: "waldur" | "hpcUserApi" | "issuer", status: number): Fault => ({
   status,
-  rewrite: (answer) => {
+  rewrite: (response) => {
     const call = sandbox.calls.of(upstream).at(-1)
     const headers = [...(call?.headers ?? [])].filter(([name]) => name === "authorization" || call?.method === "GET")
     const authorization = call?.headers.get("authorization") ?? ""
@@ -156,7 +156,7 @@ const echoing = (sandbox: Sandbox, upstream: "waldur" | "hpcUserApi" | "issuer",
       decodeURIComponent((call?.body ?? "").replaceAll("+", " ")),
       JSON.stringify(Object.fromEntries(headers)),
     ]
-    return { ...answer, headers: new Headers({ "Content-Type": "text/plain" }), body: Buffer.from(body.join(" ")) }
+    return { ...response, headers: new Headers({ "Content-Type": "text/plain" }), body: Buffer.from(body.join(" ")) }
   },
 })
 
@@ -164,11 +164,11 @@ describe("at the most verbose level no output contains a secret", () => {
   test("while everything works", async () => {
     const sandbox = await aSecretiveSandbox()
     for (const mode of [{}, introspection]) {
-      const { codes, answers } = await expectSecretive(sandbox, environmentFor(sandbox, mode))
+      const { codes, responses } = await expectSecretive(sandbox, environmentFor(sandbox, mode))
       // Check that the test has covered what it claims.
       expect(codes).toEqual([0, 0, 0])
-      expect(answers).toContain('"raw_resources"')
-      expect(answers).toMatch(/^401\n/m)
+      expect(responses).toContain('"raw_resources"')
+      expect(responses).toMatch(/^401\n/m)
     }
   })
 
@@ -306,10 +306,10 @@ test("in debug mode the secret in the legacy place of the HPC User API is masked
   }
   await writeFile(file, JSON.stringify(document))
   const { url, stderr } = await serving(["--config", file], { environment: { DEBUG: "true" } })
-  const answer = await (await fetch(`${url}/api/storage-resources/?debug=true`)).text()
-  expect(answer).toContain("hpc_user_client_secret")
-  expect(answer).toContain("socks5h://***@127.0.0.1:1")
-  expectNone("debug", answer, secretsOf(sandbox))
+  const response = await (await fetch(`${url}/api/storage-resources/?debug=true`)).text()
+  expect(response).toContain("hpc_user_client_secret")
+  expect(response).toContain("socks5h://***@127.0.0.1:1")
+  expectNone("debug", response, secretsOf(sandbox))
   expectNone("the log", stderr(), secretsOf(sandbox))
 })
 

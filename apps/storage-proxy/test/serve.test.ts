@@ -136,9 +136,9 @@ describe("serve", () => {
       CACHE_FRESH_FOR: "0",
     }
     const running = await serving([], { environment })
-    const answers: Array<string> = []
+    const bodies: Array<string> = []
     const ask = async (path: string) => {
-      answers.push(await (await fetch(`${running.url}${path}`)).text())
+      bodies.push(await (await fetch(`${running.url}${path}`)).text())
     }
     const all = async () => {
       for (const path of [
@@ -160,7 +160,7 @@ describe("serve", () => {
     await all()
     running.child.kill("SIGTERM")
     await running.ended
-    const output = [running.stdout(), running.stderr(), ...answers].join("\n")
+    const output = [running.stdout(), running.stderr(), ...bodies].join("\n")
     expect(issued.length).toBeGreaterThan(0)
     const secrets = [
       sandbox.waldur.token,

@@ -8,8 +8,8 @@ import { closeStalledReaders, type ReadingLimits } from "../src/stalled-readers.
 const limits: ReadingLimits = { serving: 400, stopping: 400, lookEvery: 20 }
 const block = Buffer.alloc(64 * 1024, "x")
 
-const aServer = async (answer: RequestListener, given = limits) => {
-  const server = createServer(answer)
+const aServer = async (listener: RequestListener, given = limits) => {
+  const server = createServer(listener)
   const readers = closeStalledReaders(server, given)
   server.listen(0, "127.0.0.1")
   await once(server, "listening")

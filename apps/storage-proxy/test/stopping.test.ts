@@ -13,7 +13,7 @@ describe("stopping", () => {
     sandbox.faults.set("waldur", { hang: true })
     const { url, child, ended, stderr } = await serving([], { environment: environmentOf(sandbox) })
     const open = fetch(`${url}/api/storage-resources/`).then(
-      () => "answered",
+      () => "responded",
       () => "dropped",
     )
     await until(() => sandbox.calls.of("waldur").length > 0)

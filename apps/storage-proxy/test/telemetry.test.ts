@@ -162,9 +162,9 @@ describe("OpenTelemetry", () => {
   })
 
   test.each([
-    ["is away", async () => "http://127.0.0.1:1"],
+    ["is unreachable", async () => "http://127.0.0.1:1"],
     ["refuses", async () => (await aCollector({ status: 401 })).url],
-    ["never answers", async () => (await aCollector({ hang: true })).url],
+    ["never responds", async () => (await aCollector({ hang: true })).url],
   ])("with a collector that %s changes nothing, is logged once, and delays no shutdown", async (_, start) => {
     const sandbox = await aSandbox()
     const { url, child, ended, stderr } = await serving([], {

@@ -24,11 +24,11 @@ describe("tree", () => {
       serving([], { environment }),
     ])
     expect([code, stderr]).toEqual([0, ""])
-    const answer = (await (await fetch(`${url}/api/storage-resources/?page_size=500`)).json()) as {
+    const response = (await (await fetch(`${url}/api/storage-resources/?page_size=500`)).json()) as {
       resources: unknown[]
     }
     const tenants: ReadonlyArray<Node> = JSON.parse(stdout)
-    expect(flat(tenants).map(({ entry }) => entry)).toEqual(answer.resources)
+    expect(flat(tenants).map(({ entry }) => entry)).toEqual(response.resources)
     for (const node of flat(tenants)) {
       for (const { entry } of node.below) expect(entry.parentItemId).toBe(node.entry.itemId)
     }

@@ -89,7 +89,7 @@ describe("authorities from the environment", () => {
     expect(trusted()).toEqual(trustedBefore)
   })
 
-  test("are none, without a warning, if nothing is set", () => {
+  test("are not added, and cause no warning, if nothing is set", () => {
     expect(trustAuthorities({ SSL_CERT_FILE: "", SSL_CERT_DIR: " ", CURL_CA_BUNDLE: "" })).toEqual({
       added: 0,
       warnings: [],

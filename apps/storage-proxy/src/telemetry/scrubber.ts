@@ -4,7 +4,7 @@ import { mask, masker, maskValue, secretsIn } from "@cscs/proxy-server"
 /** Returns a copy of a value in which no string contains a secret. */
 export interface Scrub {
   <A>(value: A): A
-  /** The same for one text. */
+  /** The same for one string. */
   readonly text: (text: string) => string
 }
 
@@ -19,7 +19,7 @@ const shapes: ReadonlyArray<readonly [RegExp, string]> = [
   [/(?<![0-9a-f])[0-9a-f]{40,}/gi, mask],
 ]
 
-/** Maximum length of an exported text in characters. No useful error message is longer. */
+/** Maximum length of an exported string in characters. No useful error message is longer. */
 const longest = 16_384
 
 /**
