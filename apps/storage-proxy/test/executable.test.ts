@@ -16,7 +16,9 @@ const runLinked = async (args: ReadonlyArray<string>, environment: Record<string
 test("the executable starts Node with a small heap and without a signal for the inspector", async () => {
   const script = encodeURIComponent("process.stdout.write(process.execArgv.join())")
   const output = await runLinked(["--version"], { NODE_OPTIONS: `--import=data:text/javascript,${script}` })
-  expect(output).toMatch(/^--disable-sigusr1,--max-semi-space-size=\d+,--heap-growing-percent=\d+storage-proxy v/)
+  expect(output).toMatch(
+    /^--disable-sigusr1,--max-semi-space-size=\d+,--initial-old-space-size=\d+,--heap-growing-percent=\d+storage-proxy v/,
+  )
 })
 
 test.for([
