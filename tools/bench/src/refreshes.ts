@@ -12,6 +12,8 @@ const ordered = 0.01
 const mostForOne = 150
 const mostForBurst = 1000
 const burst = 1000
+/** Milliseconds: the proxy makes one refresh a second at most. */
+const betweenRefreshes = 1050
 /** The maximum of 100,000 resources over 10,000. */
 const mostGrowth = 1.5
 
@@ -25,13 +27,13 @@ export const measureOneChange = async (bench: Bench): Promise<void> => {
   const uuids = await sandbox.pick("options", 4 * many)
 
   /** The mean of refreshes after changes: Linux counts in hundredths of a second, and only a mean is finer. */
-  const cost = async ({ pid, url }: BenchedProxy, name: string, count: number, changed: number, before = 0) => {
+  const cost = async ({ pid, url }: BenchedProxy, name: string, count: number, changed: number) => {
     const costs: Array<Awaited<ReturnType<typeof costOf>>> = []
     // The first ones compile the code.
     for (let round = -2; round < count; round++) {
       const from = ((round + 2) * changed) % uuids.length
       await sandbox.perform("options", uuids.slice(from, from + changed))
-      await pause(before)
+      await pause(betweenRefreshes)
       const one = await costOf(pid, () => refresh(url, bearer))
       if (round >= 0) costs.push(one)
     }
@@ -47,7 +49,7 @@ export const measureOneChange = async (bench: Bench): Promise<void> => {
     return [one, await cost(running, `light, ${whole(many)} changed rows`, quick ? 2 : 4, many)]
   })
   await withProxy(bench, { CACHE_FRESH_FOR: "1h", CACHE_FULL_REFRESH_EVERY: "1s" }, (running) =>
-    cost(running, "full, one changed row", quick ? 2 : 4, 1, 1050),
+    cost(running, "full, one changed row", quick ? 2 : 4, 1),
   )
   earlier.set(`one-change ${resources}`, one)
   if (resources !== 100_000) return
