@@ -4,7 +4,7 @@ import { type Bench, type BenchedProxy, costOf, freshForLong, withProxy } from "
 import { median, milliseconds, seconds, times, whole } from "./figures.ts"
 import { connections, runLoad } from "./load.ts"
 import type { ChangeKind } from "./sandbox-process.ts"
-import { askWell, type Headers, listPath, pageOf100, refresh } from "./storage-list.ts"
+import { askWell, betweenRefreshes, type Headers, listPath, pageOf100, refresh } from "./storage-list.ts"
 
 /** Share of resources with an order in progress: their pages are read and compared at every refresh. */
 const ordered = 0.01
@@ -12,8 +12,6 @@ const ordered = 0.01
 const mostForOne = 150
 const mostForBurst = 1000
 const burst = 1000
-/** Milliseconds: the proxy makes one refresh a second at most. */
-const betweenRefreshes = 1050
 /** The maximum of 100,000 resources over 10,000. */
 const mostGrowth = 1.5
 

@@ -38,6 +38,9 @@ export const firstResponse = async (url: string, headers: Headers) => {
   throw last
 }
 
+/** Milliseconds before a measured `refresh`: the proxy makes one a second at most, and the wait would be measured too. */
+export const betweenRefreshes = 1050
+
 /** Requests the list with `Cache-Control: no-cache`: a refresh first, then the response. */
 export const refresh = (origin: string, headers: Headers) =>
   askWell(`${origin}${listPath}?page_size=1`, { ...headers, "Cache-Control": "no-cache" })

@@ -3,7 +3,7 @@ import { setTimeout as pause } from "node:timers/promises"
 import { type Bench, freshForLong, withProxy } from "./bench-context.ts"
 import { median, megabytes, milliseconds, twoDecimals, whole } from "./figures.ts"
 import { type CallCount, orderedPages } from "./sandbox-process.ts"
-import { refresh } from "./storage-list.ts"
+import { betweenRefreshes, refresh } from "./storage-list.ts"
 
 export const upstreamHead = "resources | what | calls | bytes | of which ordered pages | takes | made of"
 
@@ -31,6 +31,7 @@ export const measureUpstream = async (bench: Bench): Promise<void> => {
     let worst: Counts = []
     const took: Array<number> = []
     for (let round = 0; round < quietRefreshes; round++) {
+      await pause(betweenRefreshes)
       await sandbox.clear()
       const begin = performance.now()
       await refresh(url, bearer)
