@@ -110,7 +110,7 @@ const kinds: ReadonlyArray<readonly [kind: DifferenceKind, color: "red" | "yello
 ]
 
 /** Maximum number of entries of a kind that are listed individually. */
-const mostListed = 100
+const maxListed = 100
 
 function* textOf(before: EntryList, after: EntryList, comparison: Comparison): Generator<string> {
   const { equal, differences } = comparison
@@ -121,12 +121,12 @@ function* textOf(before: EntryList, after: EntryList, comparison: Comparison): G
     const all = differences.filter((one) => one.kind === kind)
     if (all.length === 0) continue
     yield `\n${colored(color, `${all.length} ${kind}`)}: ${meaning}\n`
-    for (const one of all.slice(0, mostListed)) yield* linesOf(one)
-    if (all.length > mostListed) yield `  and ${all.length - mostListed} more (--json names all)\n`
+    for (const one of all.slice(0, maxListed)) yield* linesOf(one)
+    if (all.length > maxListed) yield `  and ${all.length - maxListed} more (--json names all)\n`
   }
   const fields = fieldsOf(comparison)
   if (fields.length > 0) yield "\nentries by field that differs\n"
-  for (const [field, count] of fields.slice(0, mostListed))
+  for (const [field, count] of fields.slice(0, maxListed))
     yield `  ${String(count).padStart(6)}  ${escapeControls(field)}\n`
 }
 
@@ -149,9 +149,9 @@ const nameOf = (name: EntryName | undefined) =>
     .join("  ")
 
 /** Characters of a value that are shown. A mount point may be longer, but JSON has it all. */
-const mostShown = 300
+const maxShown = 300
 
 const shownShort = (value: unknown) => {
   const text = shownValue(value)
-  return text.length > mostShown ? `${text.slice(0, mostShown)}…` : text
+  return text.length > maxShown ? `${text.slice(0, maxShown)}…` : text
 }

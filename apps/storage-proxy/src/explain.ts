@@ -73,7 +73,7 @@ function* textOf({ ask, found, lookedAt, offerings, nearest }: EntryExplanation)
 }
 
 /** Maximum number of resources below a tenant or customer that are listed individually. */
-const mostBelow = 20
+const maxBelow = 20
 
 function* blockOf(one: Explained): Generator<string> {
   const { kind, uuid, slug, offeringSlug, entry, parents, below, notes, skipped, warnings, next } = one
@@ -96,10 +96,10 @@ function* blockOf(one: Explained): Generator<string> {
   }
   if (below.length === 0) return
   yield `  ${below.length} below\n`
-  for (const { slug, mountPoint, status, skipped } of below.slice(0, mostBelow)) {
+  for (const { slug, mountPoint, status, skipped } of below.slice(0, maxBelow)) {
     yield `    ${escapeControls(slug)}  ${skipped === null ? `${status} at ${mountPoint}` : `skipped: ${skipped}`}\n`
   }
-  if (below.length > mostBelow) yield `    and ${below.length - mostBelow} more (--json names all)\n`
+  if (below.length > maxBelow) yield `    and ${below.length - maxBelow} more (--json names all)\n`
 }
 
 const finding = (

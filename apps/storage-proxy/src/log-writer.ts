@@ -10,7 +10,7 @@ const newline = 10
  * Maximum number of bytes that wait for a stuck reader. Further lines are dropped: a stuck log must not stop the
  * server.
  */
-const mostWaiting = 4 * 1024 * 1024
+const maxWaiting = 4 * 1024 * 1024
 
 /**
  * Writes log lines in batches, because a system call for each line would cost more than everything else. What is still
@@ -56,7 +56,7 @@ export const makeLogWriter = (
           append(dropped(lines))
         }
         const write = (line: string) => {
-          if (stream.writableLength > mostWaiting) {
+          if (stream.writableLength > maxWaiting) {
             lost += 1
             return
           }

@@ -7,13 +7,13 @@ import { property } from "@cscs/storage-model"
 import { Data, Effect, Redacted } from "effect"
 
 /** Maximum size of a list in bytes. 100,000 entries take 150 MB; the longest string in Node is twice as long. */
-const mostBytes = 256 * 1024 * 1024
+const maxBytes = 256 * 1024 * 1024
 /** Maximum number of pages of a list. */
-const mostPages = 5_000
+const maxPages = 5_000
 /** Entries per page. 0.7.7 passes it on to Waldur, which returns fewer than asked for above 300: rows would be missed. */
 const pageSize = 100
 /** Maximum nesting of an entry. The model allows 20 levels for an item from Waldur. */
-const mostLevels = 50
+const maxLevels = 50
 
 /** A list that cannot be read, or not completely. */
 export class ListUnreadable extends Data.TaggedError("ListUnreadable")<{
@@ -73,10 +73,10 @@ export const listAt = Effect.fnUntraced(function* (
     query.set("page", "1")
     let bytes = 0
     for (let page = 1; query !== undefined; page++) {
-      if (page > mostPages) return yield* unreadable(source, `it has more than ${mostPages} pages`)
+      if (page > maxPages) return yield* unreadable(source, `it has more than ${maxPages} pages`)
       const response = yield* call({ method: "GET", path, query: [...query] })
       bytes += response.bytes
-      if (bytes > mostBytes) return yield* unreadable(source, `it has more than ${mostBytes} bytes`)
+      if (bytes > maxBytes) return yield* unreadable(source, `it has more than ${maxBytes} bytes`)
       const found = property(response.body, "resources")
       if (!Array.isArray(found)) return yield* unreadable(source, "it returns no list of entries")
       for (const entry of found) entries.push(entry)
@@ -109,7 +109,7 @@ const boundedText = async (path: string): Promise<string> => {
   let bytes = 0
   for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
     bytes += chunk.byteLength
-    if (bytes > mostBytes) throw new Error(`it has more than ${mostBytes} bytes`)
+    if (bytes > maxBytes) throw new Error(`it has more than ${maxBytes} bytes`)
     parts.push(decoder.decode(chunk, { stream: true }))
   }
   return parts.join("") + decoder.decode()
@@ -143,9 +143,9 @@ const listIn = (source: string, body: unknown): Effect.Effect<EntryList, ListUnr
   if (hasNext || current !== 1 || (total !== undefined && total !== entries.length)) {
     return Effect.fail(unreadable(source, "it is one page of several: compare the URL, or an export"))
   }
-  return entries.every((entry) => isShallow(entry, mostLevels))
+  return entries.every((entry) => isShallow(entry, maxLevels))
     ? Effect.succeed({ source, entries })
-    : Effect.fail(unreadable(source, `an entry is nested deeper than ${mostLevels} levels`))
+    : Effect.fail(unreadable(source, `an entry is nested deeper than ${maxLevels} levels`))
 }
 
 const isShallow = (value: unknown, levels: number): boolean =>

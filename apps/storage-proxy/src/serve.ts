@@ -49,7 +49,7 @@ const serverOptions = {
 }
 
 /** A connection takes about 50 kB. Connections beyond the limit are dropped before the process runs out of memory. */
-const mostConnections = 2_000
+const connectionLimit = 2_000
 
 const open = (app: Hono, host: string, port: number) =>
   Effect.callback<Server, CannotListen>((resume) => {
@@ -60,7 +60,7 @@ const open = (app: Hono, host: string, port: number) =>
       if (normaliseTarget(request)) void respond(request, response)
       else response.writeHead(400, { Connection: "close", "Content-Length": 0 }).end()
     })
-    server.maxConnections = mostConnections
+    server.maxConnections = connectionLimit
     server.once("listening", () => resume(Effect.succeed(server)))
     server.once("error", failed)
     server.listen(port, host)

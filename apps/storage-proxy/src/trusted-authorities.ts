@@ -5,9 +5,9 @@ import { delimiter, join } from "node:path"
 import { getCACertificates, setDefaultCACertificates } from "node:tls"
 
 /** Maximum size of one file in bytes. A system's whole bundle is about 250 kB. */
-const mostBytes = 8 * 1024 * 1024
+const maxBytes = 8 * 1024 * 1024
 /** Maximum number of files in a directory. A system's has about 300, each certificate under two names. */
-const mostFiles = 2_000
+const maxFiles = 2_000
 
 /**
  * Trusts the authorities of `SSL_CERT_FILE` and `SSL_CERT_DIR` in addition to the system's, for each connection of this
@@ -68,14 +68,14 @@ const given = (value: string | undefined) => value?.trim() || undefined
 
 const blocksOfFile = (path: string): ReadonlyArray<string> => {
   const { size } = regular(path)
-  if (size > mostBytes) throw new Error(`more than ${mostBytes} bytes`)
+  if (size > maxBytes) throw new Error(`more than ${maxBytes} bytes`)
   // safe-regex: no two parts of it match the same text
   return readFileSync(path, "latin1").match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
 }
 
 const blocksOfDirectory = (path: string): ReadonlyArray<string> => {
   const names = readdirSync(path).toSorted()
-  if (names.length > mostFiles) throw new Error(`more than ${mostFiles} files`)
+  if (names.length > maxFiles) throw new Error(`more than ${maxFiles} files`)
   return names.flatMap((name) => {
     try {
       return blocksOfFile(join(path, name))

@@ -20,10 +20,10 @@ describe("the explorer's list", () => {
     // Each entry takes a millisecond, on any machine.
     let now = 0
     const clock = vi.spyOn(performance, "now").mockImplementation(() => now)
-    let [isReading, read, before, mostBetween] = [true, 0, 0, 0]
+    let [isReading, read, before, maxBetween] = [true, 0, 0, 0]
     const parts: Array<number> = []
     const otherTask = () => {
-      mostBetween = Math.max(mostBetween, read - before)
+      maxBetween = Math.max(maxBetween, read - before)
       before = read
       if (isReading) setImmediate(otherTask)
     }
@@ -41,7 +41,7 @@ describe("the explorer's list", () => {
     expect(outcome).toMatchObject({ isChanged: true })
     expect(read).toBe(entries)
     // A slice takes 8 ms, and at most two run while the other task waits for its turn.
-    expect(mostBetween).toBeLessThanOrEqual(16)
+    expect(maxBetween).toBeLessThanOrEqual(16)
     expect(parts.length).toBeGreaterThan(1)
     for (const [at, part] of parts.entries())
       expect(part).toBeGreaterThanOrEqual(at === 0 ? 500 : 2 * (parts[at - 1] ?? 0))

@@ -50,7 +50,7 @@ export interface FakeHpcUser {
   /** The API's real response, for `held`. */
   readonly projects: Respond
   /** The maximum number of simultaneous requests to the API so far. */
-  mostAtOnce: number
+  maxAtOnce: number
 }
 
 /** A response with a JSON body. */
@@ -125,7 +125,7 @@ export const fakeHpcUser = Effect.fnUntraced(function* (
     } else if (request.method === "GET" && url.pathname === "/api/v1/export/waldur/projects") {
       apiRequests.push(apiRequest(request, fake.origin))
       inFlight += 1
-      fake.mostAtOnce = Math.max(fake.mostAtOnce, inFlight)
+      fake.maxAtOnce = Math.max(fake.maxAtOnce, inFlight)
       response.once("close", () => {
         inFlight -= 1
       })
@@ -155,7 +155,7 @@ export const fakeHpcUser = Effect.fnUntraced(function* (
     nextApi: [],
     nextToken: [],
     projects,
-    mostAtOnce: 0,
+    maxAtOnce: 0,
   }
   return fake
 })

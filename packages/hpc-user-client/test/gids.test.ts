@@ -76,7 +76,7 @@ describe("a lookup", () => {
       assert.deepStrictEqual(fake.apiRequests.flatMap((request) => request.names).sort(), names.sort())
       assert.isBelow(Math.max(...fake.apiRequests.map(({ urlBytes }) => urlBytes)), 4000)
       assert.isBelow(fake.apiRequests.length, 60)
-      assert.isAtMost(fake.mostAtOnce, 8)
+      assert.isAtMost(fake.maxAtOnce, 8)
       assert.strictEqual(fake.tokenRequests.length, 1)
     }),
   )
@@ -101,7 +101,7 @@ describe("a lookup", () => {
         for (const caller of callers) assert.strictEqual((yield* Fiber.join(caller)).unknown.size, 1200)
       }).pipe(clientOf(fake))
       assert.isAbove(fake.apiRequests.length, 8 + 1)
-      assert.strictEqual(fake.mostAtOnce, 8 + 1)
+      assert.strictEqual(fake.maxAtOnce, 8 + 1)
     }),
   )
 

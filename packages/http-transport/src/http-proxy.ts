@@ -22,7 +22,7 @@ export interface RequestPool {
 }
 
 /** Maximum bytes of a proxy's responses to one CONNECT, including interim ones; equals Node's limit for headers. */
-const mostHeaderBytes = 16 * 1024
+const maxHeaderBytes = 16 * 1024
 
 /**
  * The pool for an HTTP proxy: https upstreams through a tunnel (CONNECT, RFC 9110 section 9.3.6), http upstreams with
@@ -139,8 +139,8 @@ const responseReader = (): ((chunk: Buffer) => { readonly rest: Buffer } | Error
   let bytes = 0
   return (chunk) => {
     bytes += chunk.length
-    if (bytes > mostHeaderBytes) {
-      return new ProxyHandshakeError(`the response to CONNECT has more than ${mostHeaderBytes} bytes of headers`)
+    if (bytes > maxHeaderBytes) {
+      return new ProxyHandshakeError(`the response to CONNECT has more than ${maxHeaderBytes} bytes of headers`)
     }
     text += chunk.toString("latin1")
     for (;;) {

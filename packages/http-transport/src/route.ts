@@ -59,13 +59,13 @@ export const environmentProxyWarnings = (proxies: EnvironmentProxies): ReadonlyA
     ...(unreadable.length === 0
       ? []
       : [
-          `NO_PROXY: these entries match no host: ${unreadable.slice(0, mostShown).join(", ")}${unreadable.length > mostShown ? ", …" : ""}`,
+          `NO_PROXY: these entries match no host: ${unreadable.slice(0, maxShown).join(", ")}${unreadable.length > maxShown ? ", …" : ""}`,
         ]),
   ]
 }
 
 /** Entries of `NO_PROXY` that a warning names. */
-const mostShown = 5
+const maxShown = 5
 
 /** The route to a URL, for the failures of calls to it. */
 export interface Route {

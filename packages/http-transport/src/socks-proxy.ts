@@ -9,7 +9,7 @@ import { atProxy } from "./proxy.ts"
 import type { UpstreamTls } from "./tls-profile.ts"
 
 /** Maximum number of addresses of an upstream that are tried through the proxy. */
-const mostAddresses = 8
+const maxAddresses = 8
 
 /**
  * An undici connector through a SOCKS proxy: socks-proxy-agent opens the tunnel, undici's own connector adds TLS. (The
@@ -26,7 +26,7 @@ export const socksConnector = (proxy: URL, tls: UpstreamTls, timeout: number): b
   const addressesOf = async (host: string): Promise<ReadonlyArray<string>> => {
     if (!isResolvedHere || isIP(host) !== 0) return [host]
     const found = await dns.lookup(host, { all: true, family: proxy.protocol === "socks4:" ? 4 : 0 })
-    return found.slice(0, mostAddresses).map(({ address }) => address)
+    return found.slice(0, maxAddresses).map(({ address }) => address)
   }
   const tunnelTo = async (host: string, port: number, patience: number): Promise<Socket> => {
     const agent = new SocksProxyAgent(proxy, {

@@ -26,7 +26,7 @@ export interface Rule {
 }
 
 /** Failures of its own work before it reports the order erred. */
-const mostFailures = 3
+const maxFailures = 3
 
 const isAbove = ({ target }: Any) => target.targetType === "tenant" || target.targetType === "customer"
 const isPending = ({ approve_by_provider_url }: Any) => approve_by_provider_url !== undefined
@@ -90,7 +90,7 @@ export const finish = async (around: Around, entry: Any, work: () => boolean): P
     const count = (failures.get(entry.itemId) ?? 0) + 1
     failures.set(entry.itemId, count)
     const reason = { error_message: error instanceof Error ? error.message : "", error_traceback: "" }
-    if (count >= mostFailures) await report(entry.set_state_erred_url, reason)
+    if (count >= maxFailures) await report(entry.set_state_erred_url, reason)
   }
 }
 

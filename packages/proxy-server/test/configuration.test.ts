@@ -529,7 +529,7 @@ describe("validation of the configuration:", () => {
     expect((await settingsOf(over({ backend_settings: same }))).model.inodeHardCoefficient).toBe(1.5)
   })
 
-  test("storage_file_system is a text that is not empty", async () => {
+  test("storage_file_system is a non-empty string", async () => {
     for (const value of ["", '""', " ", 5, ["lustre"]]) {
       await refused(
         { backend_settings: { storage_file_system: value } },

@@ -94,7 +94,7 @@ interface Setting {
   readonly besides?: (entries: ReadonlyArray<Any>, disk: Disk) => void
 }
 
-const mostCalmRounds = 40
+const maxCalmRounds = 40
 
 /** Unsigned 32-bit numbers that follow from the seed. */
 const xorshift = (seed: number) => {
@@ -207,7 +207,7 @@ const problemsAfter = async (setting: Setting): Promise<ReadonlyArray<string>> =
     isWild = false
     for (let calm = 0; running.some(({ end }) => end === undefined); calm += 1) {
       const open = running.flatMap(({ name, row, end }) => (end === undefined ? [`${name}: ${row.state}`] : []))
-      if (calm > mostCalmRounds) return [`never ends: ${open.join(", ")}`]
+      if (calm > maxCalmRounds) return [`never ends: ${open.join(", ")}`]
       await round(rounds++)
     }
     for (let last = 0; last < 5; last += 1) await round(rounds++)

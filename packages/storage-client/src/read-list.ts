@@ -17,7 +17,7 @@ import {
   UnexpectedResponse,
 } from "./errors.ts"
 import { makeEntryReader } from "./read-entries.ts"
-import { linesType, mostEntries, type Received, receive, totalOf, wholeNumber } from "./received.ts"
+import { linesType, maxEntries, type Received, receive, totalOf, wholeNumber } from "./received.ts"
 
 /** What a read of the list needs. */
 export interface ListSource {
@@ -182,7 +182,7 @@ const request = Effect.fnUntraced(function* (
   const age = wholeNumber(response.headers.get("age"))
   const etag = response.headers.get("etag") ?? ""
   const isTag = etag.length <= longestTag && /^(?:W\/)?"[^"]+"$/.test(etag)
-  if (total === undefined || total > mostEntries || age === undefined || !isTag) {
+  if (total === undefined || total > maxEntries || age === undefined || !isTag) {
     return yield* new UnexpectedResponse({ call, detail: "expected the headers X-Total-Count, Age and ETag" })
   }
   return { received, total, age, etag, link: response.headers.get("link") ?? "", sentAt }

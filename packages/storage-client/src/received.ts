@@ -20,7 +20,7 @@ export const linesType = "application/x-ndjson"
 const longestLine = 256 * 1024
 
 /** Maximum number of entries of a list, far above any real one: bounds what a hostile server can make the client keep. */
-export const mostEntries = 1_000_000
+export const maxEntries = 1_000_000
 
 /** `X-Total-Count`, the number of entries on all pages; `undefined` if it is absent or invalid. */
 export const totalOf = (headers: Headers): number | undefined => wholeNumber(headers.get("x-total-count"))
@@ -42,10 +42,10 @@ export const receive = async (response: Response, call: string): Promise<Receive
   const [type = ""] = (headers.get("content-type") ?? "").slice(0, longestType).toLowerCase().split(";")
   if (type.trim() !== linesType) return { kind: "page", body: (await readJson(response, false)).body }
   const total = totalOf(headers)
-  if (status !== 200 || total === undefined || total > mostEntries) {
+  if (status !== 200 || total === undefined || total > maxEntries) {
     await response.body?.cancel()
     return unexpected(
-      `expected 200 with an X-Total-Count of at most ${mostEntries}, found ${status} with ${total ?? "none"}`,
+      `expected 200 with an X-Total-Count of at most ${maxEntries}, found ${status} with ${total ?? "none"}`,
     )
   }
   const decoder = new TextDecoder("utf-8", { fatal: true })

@@ -12,14 +12,14 @@ export const firstHead =
   "resources | Waldur | first response | plain read | ratio | first snapshot (log) | processor time to the first response | of the plain read"
 
 /** Waldur's latency in milliseconds, and how many times the plain read the first response may take. */
-const mostRatio = [
+const maxRatio = [
   [0, 3],
   [40, 2],
 ] as const
 
 export const measureFirst = async (bench: Bench): Promise<void> => {
   const { resources, sandbox, quick } = bench
-  for (const [latency, most] of mostRatio) {
+  for (const [latency, most] of maxRatio) {
     await sandbox.latency(latency)
     // The first start shows which lists the proxy walks, and warms sandbox, disk and compiled code.
     await sandbox.clear()

@@ -20,7 +20,7 @@ export type LoadResult = Awaited<ReturnType<typeof runLoad>>
 
 export const generator = hasWrk ? "`wrk`" : "autocannon (this machine has no `wrk`)"
 /** Above this share of its cores the generator, and not the server, is the limit. */
-export const mostShare = 0.9
+export const maxShare = 0.9
 export const connections = 8
 
 const autocannon = fileURLToPath(import.meta.resolve("autocannon"))

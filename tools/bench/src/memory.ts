@@ -16,7 +16,7 @@ const limits: Readonly<Record<number, number>> = { 5000: 200, 100000: 900 }
  */
 const changeEvery = 4
 /** The growth from the first to the last quarter of the light refreshes that counts as none. */
-const mostGrowth = 1.1
+const maxGrowth = 1.1
 /** Full refreshes become due in this time: until then, a refresh is a light one. */
 const fullEvery = { CACHE_FRESH_FOR: "1h", CACHE_FULL_REFRESH_EVERY: "2h" }
 
@@ -67,7 +67,7 @@ const measureWay = async (bench: Bench, way: Way): Promise<void> => {
   const [early, late] = [median(samples.slice(fifth, 2 * fifth)), median(samples.slice(-fifth))]
   bench.target(
     `${name}: memory flat over ${lights} light refreshes (last fifth at most 10 % above the second)`,
-    late <= early * mostGrowth,
+    late <= early * maxGrowth,
     `${shown(early)}, then ${shown(late)} (${oneDecimal((late / early - 1) * 100)} %)`,
   )
   const limit = limits[resources]

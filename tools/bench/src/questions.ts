@@ -4,7 +4,7 @@ import type { Bench } from "./bench-context.ts"
 import { placement } from "./cores.ts"
 import { explorerHead, measureExplorer } from "./explorer.ts"
 import { firstHead, measureFirst } from "./first-response.ts"
-import { generator, mostShare } from "./load.ts"
+import { generator, maxShare } from "./load.ts"
 import { measureMemory, memoryHead } from "./memory.ts"
 import { measurePeers, peersHead } from "./peers.ts"
 import { changeHead, duringHead, measureDuring, measureOneChange, measureSeen, seenHead } from "./refreshes.ts"
@@ -23,7 +23,7 @@ export interface Section extends ReturnType<typeof ask> {
 const usual = [5_000, 100_000]
 const tenfold = [10_000, 100_000]
 
-const facts: Readonly<Record<string, string>> = { generator, placement, mostShare: String(mostShare) }
+const facts: Readonly<Record<string, string>> = { generator, placement, maxShare: String(maxShare) }
 const method = readFileSync(new URL("method.md", import.meta.url), "utf8")
 const [before = "", ...texts] = method.replace(/\{(\w+)\}/g, (_, name) => facts[name] ?? "").split(/^## /m)
 

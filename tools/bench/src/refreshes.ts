@@ -9,11 +9,11 @@ import { askWell, betweenRefreshes, type Headers, listPath, pageOf100, refresh }
 /** Share of resources with an order in progress: their pages are read and compared at every refresh. */
 const ordered = 0.01
 /** Milliseconds of processor time from one changed row, and from a thousand, to the new snapshot of 100,000. */
-const mostForOne = 150
-const mostForBurst = 1000
+const maxForOne = 150
+const maxForBurst = 1000
 const burst = 1000
 /** The maximum of 100,000 resources over 10,000. */
-const mostGrowth = 1.5
+const maxGrowth = 1.5
 
 export const changeHead = "resources | refresh | times | processor time | longest | takes"
 
@@ -52,14 +52,14 @@ export const measureOneChange = async (bench: Bench): Promise<void> => {
   earlier.set(`one-change ${resources}`, one)
   if (resources !== 100_000) return
   for (const [rows, cpu, most] of [
-    ["one changed row", one, mostForOne],
-    [`${whole(many)} changed rows`, burstCost, mostForBurst],
+    ["one changed row", one, maxForOne],
+    [`${whole(many)} changed rows`, burstCost, maxForBurst],
   ] as const) {
     bench.target(`${rows}: at most ${most} ms of processor time`, cpu <= most, milliseconds(cpu))
   }
   const growth = one / (earlier.get("one-change 10000") ?? Number.NaN)
-  const wanted = `one changed row costs at most ${mostGrowth} times as much as among 10,000`
-  if (!Number.isNaN(growth)) bench.target(wanted, growth <= mostGrowth, times(growth))
+  const wanted = `one changed row costs at most ${maxGrowth} times as much as among 10,000`
+  if (!Number.isNaN(growth)) bench.target(wanted, growth <= maxGrowth, times(growth))
 }
 
 const kinds: ReadonlyArray<readonly [ChangeKind, string]> = [

@@ -3,7 +3,7 @@ import type { BareServerCommands } from "./bare-server.ts"
 import { type Bench, freshForLong, withProxy } from "./bench-context.ts"
 import { median, milliseconds, oneDecimal, times, twoDecimals, whole } from "./figures.ts"
 import { type Helper, startHelper } from "./helpers.ts"
-import { type LoadResult, mostShare, runLoad } from "./load.ts"
+import { type LoadResult, maxShare, runLoad } from "./load.ts"
 import { ask, askWell, type Headers, pageOf100 } from "./storage-list.ts"
 
 export const warmHead =
@@ -88,7 +88,7 @@ const compare = async (bench: Bench, closed: Origin, open: Origin, bare: Helper<
       twoDecimals(byCpu),
       ...[one.p50, one.p99, one.max].map(milliseconds),
       `${oneDecimal(one.cpuPerRequest)} µs`,
-      one.share > mostShare ? `**${twoDecimals(one.share)}: the limit**` : twoDecimals(one.share),
+      one.share > maxShare ? `**${twoDecimals(one.share)}: the limit**` : twoDecimals(one.share),
     )
   }
   for (const [name, pages, unmodified, least] of [
@@ -96,7 +96,7 @@ const compare = async (bench: Bench, closed: Origin, open: Origin, bare: Helper<
     ["without authentication", without.rounds, openNotModified.rounds, leastWithout],
   ] as const) {
     const ratio = ratioOf(pages, bareRounds)
-    const limited = [...pages, ...bareRounds].filter(({ share }) => share > mostShare).length
+    const limited = [...pages, ...bareRounds].filter(({ share }) => share > maxShare).length
     const note = limited === 0 ? "" : `; the load generator was the limit in ${limited} rounds`
     const wanted = `a warm page ${name} at ${least} or more of the bare server's rate`
     bench.target(wanted, ratio >= least && limited === 0, times(ratio) + note)

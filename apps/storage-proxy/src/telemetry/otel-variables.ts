@@ -76,7 +76,7 @@ interface Kind<A> {
 type Read = <A>(name: string, kind: Kind<A>) => A | undefined
 
 /** Variable names, joined for one log line. */
-const mostNames = 10
+const maxNames = 10
 
 const reader = (variables: Readonly<Record<string, string>>) => {
   const warnings: Array<string> = []
@@ -108,10 +108,10 @@ const reader = (variables: Readonly<Record<string, string>>) => {
   /** Variables that are set but not supported here. */
   const unread = (): ReadonlyArray<string> => {
     const others = Object.keys(variables).filter((name) => !names.has(name))
-    const shown = others.slice(0, mostNames).map((name) => name.slice(0, 100))
+    const shown = others.slice(0, maxNames).map((name) => name.slice(0, 100))
     return others.length === 0
       ? []
-      : [`Without effect here: ${shown.join(", ")}${others.length > mostNames ? ", …" : ""}`]
+      : [`Without effect here: ${shown.join(", ")}${others.length > maxNames ? ", …" : ""}`]
   }
   return { read, readList, warnings, unread }
 }

@@ -57,7 +57,7 @@ export const selfDescription = ({ aud, azp, iss }: Partial<TokenClaims>, auth: A
 const shortened = (value: unknown): string => {
   if (value === undefined) return "none"
   const isFlat = [value].flat().every((item) => typeof item !== "object" || item === null)
-  return isFlat ? JSON.stringify(value).slice(0, 200) : "neither a text nor a list of texts"
+  return isFlat ? JSON.stringify(value).slice(0, 200) : "neither a string nor a list of strings"
 }
 
 /** When a token is valid, in seconds since 1970. */

@@ -22,7 +22,7 @@ import { IssuerUnavailable, TokenInvalid } from "./refusals.ts"
 /** Cached tokens of each kind, active and inactive: junk must not evict tokens that the issuer called active. */
 const capacity = 10_000
 /** Cached characters of claims. */
-const mostClaims = 32 * 1024 * 1024
+const maxClaims = 32 * 1024 * 1024
 /** Milliseconds; no response is cached longer, so that a revoked token is refused after a minute. */
 const cachedForAtMost = 60_000
 
@@ -67,7 +67,7 @@ export const makeIntrospection = ({
     const metadata = yield* issuer.metadata
     const ourselves = { client_id: client.clientId }
     const secret = secretNow(client.clientSecret)
-    const question = async (signal: AbortSignal) => {
+    const request = async (signal: AbortSignal) => {
       const response = await introspectionRequest(metadata, ourselves, ClientSecretPost(secret), token, {
         [customFetch]: (url, init) => issuer.fetch(url, init as RequestInit),
         [allowInsecureRequests]: auth.realmUrl.startsWith("http://"),
@@ -75,9 +75,9 @@ export const makeIntrospection = ({
       })
       return processIntrospectionResponse(metadata, ourselves, response)
     }
-    const answer = yield* issuer.ask("introspection", question, { secrets: [secret, token], countsStatus: isTrusted })
-    const claims = decodeClaims(answer)
-    return answer.active && Result.isSuccess(claims)
+    const response = yield* issuer.ask("introspection", request, { secrets: [secret, token], countsStatus: isTrusted })
+    const claims = decodeClaims(response)
+    return response.active && Result.isSuccess(claims)
       ? ({ active: true, claims: claims.success } satisfies Introspected)
       : ({ active: false } satisfies Introspected)
   })
@@ -85,7 +85,7 @@ export const makeIntrospection = ({
   // By `tokenDigest`.
   const active = new LRUCache<string, { readonly claims: TokenClaims; readonly until: number }>({
     max: capacity,
-    maxSize: mostClaims,
+    maxSize: maxClaims,
     sizeCalculation: ({ claims }) => JSON.stringify(claims).length + 1,
   })
   /** When each is due for another call. */
@@ -94,7 +94,7 @@ export const makeIntrospection = ({
   const trusted = makeSharedCalls(trustedAtOnce, issuerTimeout)
   const unknown = makeSharedCalls(unknownAtOnce, issuerTimeout)
   let restrained: { readonly since: number; readonly allowed: TokenBucket } | undefined
-  /** Whether the issuer refused to answer recently. */
+  /** Whether the issuer refused calls recently. */
   const isRestrained = (now: number): boolean => restrained !== undefined && now - restrained.since < restrainedFor
   const mayAsk = (now: number): boolean =>
     restrained === undefined || !isRestrained(now) || restrained.allowed.hasToken(now)
@@ -102,17 +102,17 @@ export const makeIntrospection = ({
   /** Introspects a token and caches the response. */
   const askAbout = (token: string, digest: string, isTrusted: boolean) =>
     Effect.gen(function* () {
-      const answer = yield* introspect(token, isTrusted)
+      const response = yield* introspect(token, isTrusted)
       const now = yield* elapsedMillis
-      if (!answer.active) {
+      if (!response.active) {
         active.delete(digest)
         inactive.set(digest, now + cachedForAtMost)
-        return answer
+        return response
       }
-      const left = (answer.claims.exp ?? 0) * 1000 - (yield* Clock.currentTimeMillis)
+      const left = (response.claims.exp ?? 0) * 1000 - (yield* Clock.currentTimeMillis)
       inactive.delete(digest)
-      active.set(digest, { claims: answer.claims, until: now + Math.max(0, Math.min(cachedForAtMost, left)) })
-      return answer
+      active.set(digest, { claims: response.claims, until: now + Math.max(0, Math.min(cachedForAtMost, left)) })
+      return response
     }).pipe(
       Effect.tapError(({ status }) =>
         Effect.map(elapsedMillis, (now) => {
@@ -168,10 +168,10 @@ export const makeIntrospection = ({
     return kept !== undefined && elapsedOf(clock) < kept.until ? Result.getOrUndefined(check(kept.claims)) : undefined
   }
   const verify: TokenVerification["verify"] = Effect.fn("verifyByIntrospection")(function* (token) {
-    const answer = yield* Effect.catchTag(introspected(token), "TooBusy", () =>
+    const response = yield* Effect.catchTag(introspected(token), "TooBusy", () =>
       Effect.fail(new IssuerUnavailable({ detail: "too many tokens wait for its response" })),
     )
-    if (!answer.active) {
+    if (!response.active) {
       return yield* new TokenInvalid({
         fault: "inactive",
         log: {
@@ -180,7 +180,7 @@ export const makeIntrospection = ({
         },
       })
     }
-    return yield* Effect.fromResult(check(answer.claims))
+    return yield* Effect.fromResult(check(response.claims))
   })
   // "none" is not an active token, which an issuer that accepts our calls confirms.
   return { recall, verify, ready: Effect.asVoid(introspect("none", true)) }

@@ -13,7 +13,7 @@ const unknownKeyPause = 30_000
 const failurePause = 5_000
 
 /** Keys that are considered: an issuer publishes a handful. */
-const mostKeys = 100
+const maxKeys = 100
 export type KeySet = ReturnType<typeof createLocalJWKSet>
 
 /** The issuer's published keys. */
@@ -126,7 +126,7 @@ export const makeIssuerKeys = Effect.fnUntraced(function* (
 const bounded = (published: unknown): JSONWebKeySet => {
   const keys: unknown = (published as Partial<JSONWebKeySet> | null)?.keys
   if (!Array.isArray(keys)) throw new errors.JWKSInvalid("it holds no list of keys")
-  return { keys: keys.slice(0, mostKeys) }
+  return { keys: keys.slice(0, maxKeys) }
 }
 
 /** Whether a key may verify a signature of a supported algorithm. */

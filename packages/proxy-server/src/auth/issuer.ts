@@ -46,7 +46,7 @@ export interface Issuer {
       /**
        * Why a complete response is unusable, in words that are safe to publish; for health only. Default: it is usable.
        */
-      readonly flaw?: (answer: A) => string | undefined
+      readonly flaw?: (response: A) => string | undefined
     },
   ) => Effect.Effect<A, IssuerUnavailable>
   /** The outcome of the last call. */
@@ -117,8 +117,8 @@ export const makeIssuer = (transport: Transport, auth: AuthSettings): Effect.Eff
               ),
             )
       return judged.pipe(
-        Effect.tap((answer) => {
-          const found = flaw?.(answer)
+        Effect.tap((response) => {
+          const found = flaw?.(response)
           return found === undefined ? noteSuccess : noteFailing(`${what}: ${found}`)
         }),
         Effect.tapError((failure) => noteFailure(what, failure)),

@@ -27,8 +27,8 @@ const accessTokenType = /^(application\/)?(at\+)?jwt$/i
 /** Milliseconds; a token is verified anew after a minute, or when it expires. */
 const cachedForAtMost = 60_000
 /** Accepted tokens that are kept, and the characters of their names: an issuer does not limit a name's length. */
-const mostCached = 10_000
-const mostNameCharacters = 1024 * 1024
+const maxCached = 10_000
+const maxNameCharacters = 1024 * 1024
 
 /** An accepted token. */
 interface Accepted {
@@ -60,8 +60,8 @@ export interface TokenVerification {
  */
 export const makeJwtVerification = (keys: IssuerKeys, auth: AuthSettings, clock: Clock.Clock): TokenVerification => {
   const accepted = new LRUCache<string, Accepted>({
-    max: mostCached,
-    maxSize: mostNameCharacters,
+    max: maxCached,
+    maxSize: maxNameCharacters,
     sizeCalculation: ({ principal }) => principal.name.length,
   })
   const recall: TokenVerification["recall"] = (token) => {

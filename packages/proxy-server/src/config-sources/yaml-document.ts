@@ -7,7 +7,7 @@ export class NoYamlMapping extends Error {
 }
 
 /** The maximum expansion by aliases: otherwise a few lines could grow to gigabytes. */
-const mostAliases = 100
+const maxAliases = 100
 
 /**
  * Reads a YAML mapping: one document, unique text keys, only YAML's own tags. Merge keys (`<<`) are supported, as in
@@ -59,7 +59,7 @@ const mappingOf = (text: string): Readonly<Record<string, unknown>> => {
     if (isScalar(document.contents) && document.contents.value === null) return {}
     throw new NoYamlMapping("no mapping")
   }
-  const value: unknown = document.toJS({ maxAliasCount: mostAliases })
+  const value: unknown = document.toJS({ maxAliasCount: maxAliases })
   // Fails if an alias makes a value contain itself.
   JSON.stringify(value)
   return (value ?? {}) as Readonly<Record<string, unknown>>

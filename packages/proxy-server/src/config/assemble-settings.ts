@@ -188,8 +188,8 @@ const storageSystemsOf = (given: Readonly<Record<string, unknown>> | undefined, 
     return []
   }
   if (Object.keys(given).length === 0) wrong("storage_systems", "an empty mapping", allowed)
-  if (Object.keys(given).length > mostSystems) {
-    wrong("storage_systems", `${Object.keys(given).length} systems`, `at most ${mostSystems}`)
+  if (Object.keys(given).length > maxSystems) {
+    wrong("storage_systems", `${Object.keys(given).length} systems`, `at most ${maxSystems}`)
     return []
   }
   const claimed = new Map<string, string>()
@@ -225,7 +225,7 @@ const storageSystemsOf = (given: Readonly<Record<string, unknown>> | undefined, 
 }
 
 /** All slugs go into one URL, and each system is read and guarded separately. */
-const mostSystems = 100
+const maxSystems = 100
 
 /** Commas separate names in queries; Waldur has no longer names. */
 const isName = (text: string) => text !== "" && text.length <= 255 && !/[,\p{Cc}]/u.test(text)

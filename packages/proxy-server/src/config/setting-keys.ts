@@ -185,7 +185,7 @@ export const settingKeys = {
   }),
 
   explorerEnabled: keyWithDefault("explorer.enabled", flag, true, {
-    description: "Serve the explorer, a page for people, at `/explorer/`.",
+    description: "Serve the explorer, the web UI, at `/explorer/`.",
   }),
   explorerClientId: key("explorer.client_id", text, {
     description:

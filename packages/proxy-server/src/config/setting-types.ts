@@ -87,8 +87,8 @@ const control = /\p{Cc}/u
 /** The part of a text that no setting may contain, because HTTP, a terminal or a path would interpret it. */
 const textFault = (value: unknown): string | undefined => {
   if (typeof value !== "string") return undefined
-  if (value.length > longestText) return `a text of ${value.length} characters`
-  return control.test(value) ? "a text with a control character, such as a line break" : undefined
+  if (value.length > longestText) return `a string of ${value.length} characters`
+  return control.test(value) ? "a string with a control character, such as a line break" : undefined
 }
 
 const textThat = (
@@ -106,7 +106,7 @@ const textThat = (
 const isText = (text: string) => text.trim() !== "" && textFault(text) === undefined
 
 export const text = textThat(
-  `a text that is not empty, of at most ${longestText} characters, none a control character`,
+  `a non-empty string of at most ${longestText} characters, without control characters`,
   { minLength: 1, maxLength: longestText },
   isText,
   textFault,
@@ -114,7 +114,7 @@ export const text = textThat(
 
 /** A header value that is valid everywhere in HTTP (RFC 9110 section 5.5). */
 export const headerValue = textThat(
-  "a text of at most 256 printable ASCII characters",
+  "at most 256 printable ASCII characters",
   { minLength: 1, maxLength: 256, pattern: "^[\\x20-\\x7e]+$" },
   (value) => /^[\x20-\x7e]{1,256}$/.test(value),
   textFault,
@@ -277,7 +277,7 @@ const listOf = (item: SettingType<string>, allowed: string): SettingType<Readonl
   },
 })
 
-export const textList = listOf(text, "a list of texts, or one text with commas between them")
+export const textList = listOf(text, "a list of strings, or one string with commas between the items")
 
 const origin = textThat("an origin", { format: "uri", pattern: "^https?://[^/@?#]+$" }, (text) => {
   const url = urlIn(text, upstreamUrl)

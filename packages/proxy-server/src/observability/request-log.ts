@@ -118,7 +118,7 @@ const shownQuery = (url: string, known: ReadonlySet<string>): string => {
   const begin = url.indexOf("?")
   if (begin < 0) return ""
   const shown: Array<string> = []
-  for (const pair of url.slice(begin + 1).split("&", mostParameters)) {
+  for (const pair of url.slice(begin + 1).split("&", maxParameters)) {
     const equals = pair.indexOf("=")
     if (!known.has(equals < 0 ? pair : pair.slice(0, equals))) continue
     const longest = equals + 1 + shownValue
@@ -128,4 +128,4 @@ const shownQuery = (url: string, known: ReadonlySet<string>): string => {
 }
 
 /** Parameters that are inspected: a query can repeat one thousands of times. */
-const mostParameters = 20
+const maxParameters = 20

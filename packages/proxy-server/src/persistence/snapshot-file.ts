@@ -18,8 +18,8 @@ import {
   headerText,
   longestChunk,
   longestHeader,
-  mostBytes,
-  mostChunks,
+  maxBytes,
+  maxChunks,
   type StoredHeader,
   type StoredReader,
   snapshotFrom,
@@ -91,12 +91,12 @@ const write = async (file: FileHandle, identity: string, taken: TimedSnapshot): 
 
 function* linesToWrite(identity: string, taken: TimedSnapshot): Generator<string, void> {
   const { chunks } = taken.snapshot.entries
-  if (chunks.length > mostChunks) throw new Error(tooLarge("chunks", chunks.length, mostChunks))
+  if (chunks.length > maxChunks) throw new Error(tooLarge("chunks", chunks.length, maxChunks))
   let bytes = 0
   const line = (text: string, longest: number): string => {
     bytes += Buffer.byteLength(text) + 1
     if (text.length > longest) throw new Error(tooLarge("a line", text.length, longest))
-    if (bytes > mostBytes) throw new Error(tooLarge("unpacked", bytes, mostBytes))
+    if (bytes > maxBytes) throw new Error(tooLarge("unpacked", bytes, maxBytes))
     return `${text}\n`
   }
   yield line(JSON.stringify([format, identity]), longestFirstLine)
@@ -214,7 +214,7 @@ async function* linesOf(unpacked: AsyncIterable<Buffer>): AsyncGenerator<string,
   }
   for await (const block of unpacked) {
     read += block.length
-    if (read > mostBytes) throw new Damage("it unpacks to more than any that we write")
+    if (read > maxBytes) throw new Damage("it unpacks to more than any that we write")
     let start = 0
     for (let end = block.indexOf(newline); end >= 0; end = block.indexOf(newline, start)) {
       add(block.subarray(start, end))

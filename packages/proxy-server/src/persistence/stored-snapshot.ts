@@ -26,9 +26,9 @@ export const longestHeader = 32 * 1024 * 1024
 /** Characters of a chunk: its 16 entries at their longest, escaped. */
 export const longestChunk = 8 * 1024 * 1024
 /** Chunks: each customer begins a new one. */
-export const mostChunks = 200_000
+export const maxChunks = 200_000
 /** Bytes in total, unpacked: 100,000 entries are about 110 MB. */
-export const mostBytes = 512 * 1024 * 1024
+export const maxBytes = 512 * 1024 * 1024
 /** Characters of a finding's `found`, as JSON: the model cuts it at 200, and an escape such as `\u0001` takes six. */
 const longestFound = 2000
 
@@ -45,7 +45,7 @@ const Header = Schema.fromJsonString(
     readEndedAt: Moment,
     changedAt: Moment,
     /** Digests of the chunks, in their order. */
-    chunks: Schema.Array(Digest).check(Schema.isMaxLength(mostChunks)),
+    chunks: Schema.Array(Digest).check(Schema.isMaxLength(maxChunks)),
     skipped: Schema.Array(Skipped),
     warnings: Schema.Array(Warning),
     counts: numbersByName,
@@ -64,7 +64,7 @@ const Header = Schema.fromJsonString(
 export type StoredHeader = typeof Header.Type
 
 /** Filters know Waldur's six states; this leaves room for others. */
-const mostStates = 64
+const maxStates = 64
 
 const StoredChunk = Schema.fromJsonString(
   Schema.Struct({
@@ -73,7 +73,7 @@ const StoredChunk = Schema.fromJsonString(
     facets: Schema.Array(
       Schema.Struct({
         offeringSlug: Schema.String,
-        states: Schema.Array(Schema.String).check(Schema.isMaxLength(mostStates)),
+        states: Schema.Array(Schema.String).check(Schema.isMaxLength(maxStates)),
         dataType: Schema.String,
         status: Schema.String,
       }),

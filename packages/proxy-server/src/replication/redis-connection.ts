@@ -37,7 +37,7 @@ export interface RedisConnection {
   /** Whether all of them exist. */
   readonly areThere: (keys: ReadonlyArray<string>) => Reply<boolean>
   readonly removeAll: (keys: ReadonlyArray<string>) => Reply<void>
-  /** Runs a script atomically; it returns a list of texts, `null` for absent ones. */
+  /** Runs a script atomically; it returns a list of strings, `null` for absent ones. */
   readonly run: (
     script: string,
     keys: ReadonlyArray<string>,

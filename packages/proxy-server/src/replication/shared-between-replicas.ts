@@ -28,9 +28,9 @@ const triesInARow = 3
 /** How long to wait for another replica's read: a full read of a large Waldur takes less, and a lease can be held for ever. */
 const followFor: Duration.Input = "1 minute"
 /** Failures of others in a row that are taken over; after the next the replica reads by itself. */
-const mostSharedFailures = 5
+const maxSharedFailures = 5
 /** Changes between leading and following in one refresh: each needs a leader that died, or an intruder in the cache. */
-const mostTurns = 10
+const maxTurns = 10
 
 /**
  * The leader reads `upstreams`, the other replicas take its snapshots. If the Valkey or Redis fails, each replica reads the
@@ -58,7 +58,7 @@ export const sharedBetweenReplicas = Effect.fnUntraced(function* (
   const lead = leadWith(upstreams, leaseStore, outcomes, giveUp)
 
   const renewed = Effect.fnUntraced(function* (last: ReadResult | undefined, mustBeNew: boolean) {
-    for (let turn = 0; turn < mostTurns; turn += 1) {
+    for (let turn = 0; turn < maxTurns; turn += 1) {
       const role = yield* leaseStore.acquireLease
       isLeading = role !== undefined
       if (isLeading) following.forget()
@@ -145,7 +145,7 @@ const makeOutcomes = (leaseStore: LeaseStore, store: SharedStore, remember: GidS
     sharedFailure: (failure: RefreshError) =>
       Effect.suspend((): Effect.Effect<never, RefreshError | SharedCacheUnavailable> => {
         sharedFailures += 1
-        if (sharedFailures <= mostSharedFailures) return Effect.fail(failure)
+        if (sharedFailures <= maxSharedFailures) return Effect.fail(failure)
         sharedFailures = 0
         return Effect.fail(new SharedCacheUnavailable({ detail: "another replica keeps failing" }))
       }),

@@ -10,8 +10,8 @@ import {
   isDigest,
   longestChunk,
   longestHeader,
-  mostBytes,
-  mostChunks,
+  maxBytes,
+  maxChunks,
   snapshotFrom,
   storedDigest,
   storedReader,
@@ -27,7 +27,7 @@ const storeAgainAfter = Duration.toMillis("10 minutes")
 /** Values per call. */
 const atOnce = 128
 /** Limit of the bytes that one call returns: 128 chunks are compressed to about 300 kB. */
-const mostAtOnce = 64 * 1024 * 1024
+const maxAtOnce = 64 * 1024 * 1024
 /** For storing or loading a whole snapshot, in any number of calls: 100,000 entries take a few seconds. */
 const within: Duration.Input = "30 seconds"
 
@@ -80,8 +80,8 @@ export const makeSharedStore = (redis: RedisConnection, key: (name: string) => s
     const known = new Map(near?.snapshot.entries.chunks.map((chunk) => [chunk.digest, chunk]))
     const { chunks, problem } = yield* chunkStore.load(names, known)
     const lost = names.filter((_, index) => chunks[index] === undefined)
-    if (problem !== undefined) return yield* refused(problem, digest, lost.slice(0, mostRemoved))
-    if (lost.length > 0) return yield* removed(digest, lost.slice(0, mostRemoved))
+    if (problem !== undefined) return yield* refused(problem, digest, lost.slice(0, maxRemoved))
+    if (lost.length > 0) return yield* removed(digest, lost.slice(0, maxRemoved))
     const taken = snapshotFrom(
       header.success,
       chunks.filter((chunk) => chunk !== undefined),
@@ -103,7 +103,7 @@ export const makeSharedStore = (redis: RedisConnection, key: (name: string) => s
       const isRecent = last?.digest === digest && now - last.at < storeAgainAfter
       if (isRecent && (yield* redis.areThere(names))) return digest
       const header = headerText(taken)
-      if (header.length > longestHeader || entries.chunks.length > mostChunks) return yield* tooLarge
+      if (header.length > longestHeader || entries.chunks.length > maxChunks) return yield* tooLarge
       yield* chunkStore.save(entries.chunks)
       // The header after the chunks, and its name last: whatever is found by name is complete.
       yield* redis.setAll([[keyOfHeader(digest), gzipSync(header, { level: 1 })]], storedFor)
@@ -163,7 +163,7 @@ const makeChunkStore = (
     const missing = digests.filter((digest) => !known.has(digest))
     for (let start = 0; start < missing.length; start += atOnce) {
       const some = missing.slice(start, start + atOnce)
-      const packed = yield* redis.getAll(some.map(keyOfChunk), { each: longestChunk, inAll: mostAtOnce })
+      const packed = yield* redis.getAll(some.map(keyOfChunk), { each: longestChunk, inAll: maxAtOnce })
       yield* cooperatively(some.entries(), ([index, digest]) => {
         const value = packed[index]
         if (value === undefined) return
@@ -174,7 +174,7 @@ const makeChunkStore = (
           bytes += chunk.success.bytes.length
         }
       })
-      if (bytes > mostBytes) problem = "it is larger than any that we store"
+      if (bytes > maxBytes) problem = "it is larger than any that we store"
       if (problem !== undefined) break
     }
     return { chunks: digests.map((digest) => known.get(digest) ?? found.get(digest)), problem }
@@ -182,7 +182,7 @@ const makeChunkStore = (
 })
 
 /** Keys that are removed for one snapshot, in one call; the others expire. */
-const mostRemoved = 1000
+const maxRemoved = 1000
 /** Bytes of a digest as text. */
 const longestName = 64
 

@@ -1,4 +1,4 @@
-/** `/explorer/`: the page for people, whose files come from `@cscs/storage-explorer`. */
+/** `/explorer/`: the web UI, whose files come from `@cscs/storage-explorer`. */
 import { createHash } from "node:crypto"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { createRequire } from "node:module"

@@ -20,9 +20,9 @@ export interface CodedPage {
 }
 
 /** Limit of the bytes of all cached pages in all codings, over all snapshots. */
-const mostBytes = 16 * 1024 * 1024
+const maxBytes = 16 * 1024 * 1024
 /** Limit of the pages in all codings: several walks through a long list in its largest pages. */
-const mostPages = 2000
+const maxPages = 2000
 /** Bytes of a page besides its body and the texts whose length callers determine: headers, objects. */
 const overhead = 2048
 
@@ -79,8 +79,8 @@ export interface KeptPages {
 /** @param now milliseconds of a monotonic clock */
 export const keptPages = (now: () => number = () => performance.now()): KeptPages => {
   const kept = new LRUCache<string, { readonly page: StoragePage; readonly coded: CodedPage }>({
-    max: mostPages,
-    maxSize: mostBytes,
+    max: maxPages,
+    maxSize: maxBytes,
     sizeCalculation: ({ page, coded }, key) =>
       coded.body.length + 2 * (key.length + (page.link?.length ?? 0)) + overhead,
   })

@@ -91,7 +91,7 @@ export const storageResources = Effect.fnUntraced(function* (settings: ProxySett
       return undefined
     }
     const page = pages.get(keyIn(taken, known.key), known.coding)
-    // One that is being compressed is waited for on the ordinary way.
+    // One that is being compressed is waited for in the ordinary way.
     return page === undefined || page instanceof Promise ? undefined : pageResponse(c, page, taken, steadyNow(clock))
   }
 

@@ -29,7 +29,7 @@ const longestEntry = 256 * 1024
 /** Characters of a URL: more than any server accepts. */
 const longestUrl = 8192
 /** Data types whose names are kept: a tampered file can contain any number of them. */
-const mostDataTypes = 1000
+const maxDataTypes = 1000
 
 /**
  * Compiles the rules for one configuration, to be reused for many entries.
@@ -46,7 +46,7 @@ export const storedEntryChecker = (
   const dataTypes = new Map<string, ReturnType<typeof dataTypeNames>>()
   const namesOf = (dataType: string) => {
     const names = dataTypes.get(dataType) ?? dataTypeNames(dataType)
-    if (dataTypes.size < mostDataTypes) dataTypes.set(dataType, names)
+    if (dataTypes.size < maxDataTypes) dataTypes.set(dataType, names)
     return names
   }
 

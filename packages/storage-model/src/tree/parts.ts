@@ -28,7 +28,7 @@ export interface BuiltPart {
 }
 
 /** Maximum number of entries in a part: small, since a changed entry costs its whole part. */
-const mostInPart = 16
+const maxInPart = 16
 
 /**
  * The slices of a customer; the first one counts the customer's own entry.
@@ -36,9 +36,9 @@ const mostInPart = 16
  * @param before its slices before a change; one that has the same resources is reused, except the first
  */
 export const slicesOf = (customer: CustomerGroup, before: ReadonlyArray<CustomerSlice>): ReadonlyArray<CustomerSlice> =>
-  Array.from({ length: Math.ceil((customer.members.length + 1) / mostInPart) }, (_, number) => {
-    const from = Math.max(0, number * mostInPart - 1)
-    const members = customer.members.slice(from, (number + 1) * mostInPart - 1)
+  Array.from({ length: Math.ceil((customer.members.length + 1) / maxInPart) }, (_, number) => {
+    const from = Math.max(0, number * maxInPart - 1)
+    const members = customer.members.slice(from, (number + 1) * maxInPart - 1)
     const known = number === 0 ? undefined : before[number]
     const isSame = known?.members.length === members.length && known.members.every((one, at) => one === members[at])
     return isSame ? known : { customer, from, members }

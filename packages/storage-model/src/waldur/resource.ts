@@ -19,8 +19,8 @@ const textOf = (shortest: 0 | 1, expected: string) =>
   Schema.String.check(
     Schema.makeFilter((text: string) => text.length >= shortest && text.length <= longestText, { expected }),
   )
-const AnyText = textOf(0, `a text of at most ${longestText} characters`)
-const Text = textOf(1, `a text of 1 to ${longestText} characters`)
+const AnyText = textOf(0, `a string of at most ${longestText} characters`)
+const Text = textOf(1, `a string of 1 to ${longestText} characters`)
 const JsonObject = Schema.Record(Schema.String, Schema.Unknown)
 
 /** Waldur omits a field or sends null if it has no value. */
