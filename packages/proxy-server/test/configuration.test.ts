@@ -535,7 +535,7 @@ describe("validation of the configuration:", () => {
         { backend_settings: { storage_file_system: value } },
         "backend_settings.storage_file_system",
         /./,
-        /text/,
+        /non-empty string/,
       )
     }
   })
