@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --disable-sigusr1 --max-semi-space-size=4 --initial-old-space-size=64 --heap-growing-percent=30
+#!/usr/bin/env -S node --disable-sigusr1 --max-semi-space-size=4 --initial-old-space-size=48 --heap-growing-percent=30
 /**
  * The executable. V8 reads the sizes of its heap only when the process starts, so they are in the first line: a refresh
  * produces a burst of garbage, for which V8 would grow the heap to twice the size, and keep it. Smaller steps and a
