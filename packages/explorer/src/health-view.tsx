@@ -7,7 +7,7 @@ import { config, go, isTrouble, list, now, readAgain, readiness, upstreamNames }
 export const HealthView = () => {
   const report = readiness.value
   const { age, readAt, etag, tree } = list.value
-  const troubles =
+  const problems =
     report === undefined || isFailure(report)
       ? []
       : Object.entries(report.upstreams).flatMap(([name, { status }]) =>
@@ -28,9 +28,9 @@ export const HealthView = () => {
             <strong>
               {report.status !== "ready"
                 ? `The proxy is ${report.status}.`
-                : troubles.length === 0
+                : problems.length === 0
                   ? "The proxy is ready, and no upstream is failing."
-                  : `The list may be out of date: ${troubles.join(", ")}.`}
+                  : `The list may be out of date: ${problems.join(", ")}.`}
             </strong>
             {report.warnings.length > 0 &&
               ` ${count(report.warnings.length, "warning is", "warnings are")} in Problems.`}

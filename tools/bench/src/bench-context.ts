@@ -42,7 +42,7 @@ export const freshForLong = { CACHE_FRESH_FOR: "1h", CACHE_FULL_REFRESH_EVERY: "
  * `npx`: the package's executable through a link, without the image's variables. `image`: the script itself, which is the
  * image's entry point, with them.
  */
-export type Way = "npx" | "image"
+export type LaunchMode = "npx" | "image"
 
 export interface BenchedProxy extends RunningProxy {
   /** Milliseconds of every refresh in the log so far. */
@@ -54,7 +54,7 @@ export const withProxy = async <A>(
   { main, folder, environment, profile, bearer }: Bench,
   settings: Readonly<Record<string, string>>,
   use: (running: BenchedProxy) => Promise<A>,
-  way: Way = "npx",
+  mode: LaunchMode = "npx",
   place = onServerCore,
 ): Promise<A> => {
   const directory = await mkdtemp(join(folder, "proxy-"))
@@ -63,14 +63,14 @@ export const withProxy = async <A>(
   await symlink(main, link)
   const refreshes: Array<number> = []
   const running = await startProxy({
-    command: place(way === "npx" ? link : main),
+    command: place(mode === "npx" ? link : main),
     directory,
     environment: {
       PATH: `${dirname(process.execPath)}:${process.env.PATH}`,
       // Compiled code is kept there, if the image does not prevent it.
-      HOME: way === "image" ? "/" : folder,
+      HOME: mode === "image" ? "/" : folder,
       NODE_DISABLE_COMPILE_CACHE: undefined,
-      ...(way === "image" ? await imageEnvironment() : {}),
+      ...(mode === "image" ? await imageEnvironment() : {}),
       ...(profile === undefined ? {} : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profile}` }),
       ...environment,
       ...settings,

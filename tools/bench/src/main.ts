@@ -32,7 +32,7 @@ const { values } = parseArgs({
     peers: { type: "string" },
   },
 })
-const say = (text: unknown) => console.error(text)
+const log = (text: unknown) => console.error(text)
 
 const listOf = (text: string | undefined) => text?.split(",").filter((one) => one !== "")
 const only = listOf(values.only) ?? names
@@ -44,7 +44,7 @@ const main = async (): Promise<void> => {
   if (given?.some((size) => !Number.isInteger(size) || size < 1)) throw new Error("--resources: expected numbers")
   const begin = performance.now()
   const machine = await surroundings()
-  if (load() > 0.5) say(`Others use this machine (load ${oneDecimal(load())}): the figures will be too bad`)
+  if (load() > 0.5) log(`Others use this machine (load ${oneDecimal(load())}): the figures will be too bad`)
   const folder = scratchFolder("bench")
   const built = await buildProxy(join(folder, "deployed"))
   const earlier = new Map<string, number>()
@@ -61,12 +61,12 @@ const main = async (): Promise<void> => {
   if (!values.quick && values.only === undefined && given === undefined) {
     const minutes = (performance.now() - begin) / 60_000
     await writeFile(document, report(machine, measured, minutes, notes))
-    say(`Written: ${document}`)
+    log(`Written: ${document}`)
   } else {
     for (const { question, head, rows } of measured) console.log(`\n## ${question}\n\n${tableOf(head, rows)}`)
   }
   const targets = measured.flatMap((section) => section.targets)
-  for (const { wanted, found, met } of targets) say(`${met ? "met   " : "MISSED"} ${wanted}: ${found}`)
+  for (const { wanted, found, met } of targets) log(`${met ? "met   " : "MISSED"} ${wanted}: ${found}`)
   if (targets.some(({ met }) => !met)) process.exitCode = 1
 }
 
@@ -76,10 +76,10 @@ const measureIn = async (
   resources: number,
   run: Pick<Bench, "main" | "folder" | "earlier">,
 ): Promise<void> => {
-  say(`${name}, ${resources} resources`)
+  log(`${name}, ${resources} resources`)
   const row = (...cells: ReadonlyArray<string>) => {
     rows.push([whole(resources), ...cells])
-    say(`  ${cells.join("; ")}`)
+    log(`  ${cells.join("; ")}`)
   }
   const target = (wanted: string, met: boolean, found: string) =>
     void targets.push({ wanted: `${whole(resources)} resources: ${wanted}`, met, found })
@@ -91,7 +91,7 @@ const measureIn = async (
     const peers = values.peers && resolve(values.peers)
     await measure({ ...run, ...given, resources, bearer, sandbox, quick: values.quick, profile, peers, row, target })
   } catch (error) {
-    say(error)
+    log(error)
     const text = String(error).split("\n")[0] ?? ""
     row(`failed: ${text}`)
     target(`${name} can be measured`, false, text)

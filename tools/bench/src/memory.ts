@@ -1,7 +1,7 @@
-/** How much memory the proxy takes, by the way it is started, and whether it stays constant. */
+/** How much memory the proxy takes, by how it is started, and whether it stays constant. */
 import { setTimeout as pause } from "node:timers/promises"
 import { memoryOf } from "@cscs/harness"
-import { type Bench, type BenchedProxy, type Way, withProxy } from "./bench-context.ts"
+import { type Bench, type BenchedProxy, type LaunchMode, withProxy } from "./bench-context.ts"
 import { median, oneDecimal, whole } from "./figures.ts"
 import { connections, runLoad } from "./load.ts"
 import { pageOf100, refresh } from "./storage-list.ts"
@@ -23,12 +23,12 @@ const fullEvery = { CACHE_FRESH_FOR: "1h", CACHE_FULL_REFRESH_EVERY: "2h" }
 const shown = (mb: number) => `${whole(mb)} MB`
 
 export const measureMemory = async (bench: Bench): Promise<void> => {
-  for (const way of ["npx", "image"] as const) await measureWay(bench, way)
+  for (const mode of ["npx", "image"] as const) await measureLaunchMode(bench, mode)
 }
 
-const measureWay = async (bench: Bench, way: Way): Promise<void> => {
+const measureLaunchMode = async (bench: Bench, mode: LaunchMode): Promise<void> => {
   const { resources, sandbox, bearer, quick } = bench
-  const name = way === "npx" ? "as by npx" : "as in the image"
+  const name = mode === "npx" ? "as by npx" : "as in the image"
   let peak = 0
   const row = (pid: number, after: string) => {
     const memory = memoryOf(pid)
@@ -60,8 +60,8 @@ const measureWay = async (bench: Bench, way: Way): Promise<void> => {
     }
     row(pid, `${fulls} full refreshes, another process`)
   }
-  await withProxy(bench, fullEvery, lightRefreshes, way)
-  await withProxy(bench, { CACHE_FRESH_FOR: "1h", CACHE_FULL_REFRESH_EVERY: "1s" }, fullRefreshes, way)
+  await withProxy(bench, fullEvery, lightRefreshes, mode)
+  await withProxy(bench, { CACHE_FRESH_FOR: "1h", CACHE_FULL_REFRESH_EVERY: "1s" }, fullRefreshes, mode)
   const fifth = Math.ceil(samples.length / 5)
   // The first fifth warms up.
   const [early, late] = [median(samples.slice(fifth, 2 * fifth)), median(samples.slice(-fifth))]
