@@ -3,8 +3,9 @@ import { isRepeatable, type TokenError, TokenRefused, TransportFailure } from "@
 import { Schema } from "effect"
 
 /**
- * The API or its token endpoint is unreachable or temporarily unavailable (408, 429, 5xx), even after all retries. `failure`
- * names which of the two and the cause; most such failures are transient.
+ * The API or its token endpoint is unreachable or temporarily unavailable (408, 429, 5xx). What a retry could mend was
+ * retried; a refused certificate, an unsendable request and an open circuit breaker were not. `failure` names the endpoint
+ * and the cause; most such failures are transient.
  */
 export class HpcUserApiUnavailable extends Schema.TaggedError<HpcUserApiUnavailable>()("HpcUserApiUnavailable", {
   failure: TransportFailure,
@@ -14,7 +15,7 @@ export class HpcUserApiUnavailable extends Schema.TaggedError<HpcUserApiUnavaila
   }
 }
 
-/** The API refused the call (a 401 also with a fresh token); credentials, permissions or the API's URL must be fixed. */
+/** The API refused the call (for a 401, even with a fresh token); credentials, permissions or the API's URL must be fixed. */
 export class HpcUserApiRejected extends Schema.TaggedError<HpcUserApiRejected>()("HpcUserApiRejected", {
   /** Method and URL without query. */
   call: Schema.String,
@@ -59,7 +60,7 @@ export const apiErrorFrom = (failure: TokenError): HpcUserApiError => {
   }
   switch (failure.reason) {
     case "not-json":
-      return new HpcUserApiUnexpectedResponse({ call: failure.call, detail: `no JSON: ${failure.detail}` })
+      return new HpcUserApiUnexpectedResponse({ call: failure.call, detail: `not valid JSON: ${failure.detail}` })
     case "too-large":
       return new HpcUserApiUnexpectedResponse({ call: failure.call, detail: failure.detail })
     case "status":

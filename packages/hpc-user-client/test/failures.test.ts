@@ -60,7 +60,7 @@ describe("a failure of the API", () => {
       fake.nextApi.push(text("<h1>Login</h1>", 200), text("<h1>Login</h1>", 200), text("<h1>Login</h1>", 200))
       const error = yield* Effect.flip(ping.pipe(clientOf(fake)))
       assert.strictEqual(error._tag, "HpcUserApiUnexpectedResponse")
-      assert.include(error.message, "no JSON: 14 bytes of text/html, not JSON")
+      assert.include(error.message, "not valid JSON: 14 bytes of text/html, not JSON")
     }),
   )
 

@@ -316,7 +316,25 @@ describe("an issuer that cannot be queried", () => {
     expectUnavailable(await open, proxy)
   })
 
-  test("because its metadata name no such endpoint is 503", async () => {
+  test("because its metadata never arrive is 503, and they are not requested again for another second", async () => {
+    const proxy = await introspecting({
+      prepare: ({ faults }) => faults.set("issuer", { path: discoveryPath, hang: true }),
+    })
+    const discoveries = () => proxy.sandbox.calls.of("issuer").filter(({ path }) => path === discoveryPath).length
+    const open = proxy.bearing("opaque")
+    await until(() => discoveries() === 1)
+    await proxy.pass("5 seconds")
+    expectUnavailable(await open, proxy)
+    proxy.sandbox.faults.clear()
+    expectUnavailable(await proxy.bearing("another"), proxy)
+    await proxy.pass("999 millis")
+    expectUnavailable(await proxy.bearing("another"), proxy)
+    expect(discoveries()).toBe(1)
+    await proxy.pass("1 millis")
+    expect(await statusOf(proxy.bearing("another"))).toBe(401)
+  })
+
+  test("because its metadata contain no such endpoint is 503", async () => {
     const proxy = await introspecting({
       prepare: ({ faults, issuer }) =>
         faults.set("issuer", { path: discoveryPath, body: { json: { issuer: issuer.url } } }),

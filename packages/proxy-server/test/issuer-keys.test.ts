@@ -195,6 +195,26 @@ describe("the issuer's keys", () => {
     expect(await statusOf(proxy.bearing(fresh))).toBe(200)
     expect(proxy.keyFetches()).toBe(3)
   })
+
+  test("that are unknown while the issuer never responds are 503, and it is tried again 5 seconds after the timeout", async () => {
+    const proxy = await aLockedProxy()
+    const { issuer } = proxy.sandbox
+    expect(await statusOf(proxy.bearing(await issuer.issueToken()))).toBe(200)
+    await issuer.rotateKeys({ keepOld: true })
+    await proxy.pass("30 seconds")
+    const fresh = await issuer.issueToken({}, { expiresIn: 3600 })
+    proxy.sandbox.faults.set("issuer", { path: jwksPath, hang: true })
+    const open = proxy.bearing(fresh)
+    await until(() => proxy.keyFetches() === 2)
+    await proxy.pass("5 seconds")
+    expectUnavailable(await open, proxy)
+    proxy.sandbox.faults.clear()
+    await proxy.pass("4999 millis")
+    expectUnavailable(await proxy.bearing(fresh), proxy)
+    expect(proxy.keyFetches()).toBe(2)
+    await proxy.pass("1 millis")
+    expect(await statusOf(proxy.bearing(fresh))).toBe(200)
+  })
 })
 
 const withBody = (body: string | Uint8Array, type = "application/json"): Fault => ({
@@ -322,7 +342,7 @@ describe("the issuer's metadata", () => {
     expect(discoveries()).toBe(2)
   })
 
-  test("that name no usable jwks_uri are 503", async () => {
+  test("that contain no usable jwks_uri are 503", async () => {
     for (const uri of [undefined, 5, "", "certs", "file:///etc/passwd", "javascript:0", "http://127.0.0.1:1/certs"]) {
       const proxy = await aLockedProxy({
         prepare: ({ faults }) => {

@@ -2,8 +2,10 @@ import { WaldurClient } from "@cscs/waldur-client"
 import { Effect, Exit, Fiber, Layer, Logger, ManagedRuntime } from "effect"
 import { TestClock } from "effect/testing"
 import { describe, expect, onTestFinished, test } from "vitest"
-import { Settings, Snapshots } from "../src/index.ts"
+import { errorBody } from "../src/http/http-errors.ts"
+import { RefreshTimedOut, Settings, Snapshots } from "../src/index.ts"
 import { GidSource } from "../src/refresh/gid-source.ts"
+import { upstreamOf } from "../src/refresh/refresh-errors.ts"
 import { SnapshotSource, type Source, upstreamSource } from "../src/refresh/snapshot-source.ts"
 import { type Any, aProxy, noCache, type TestedProxy, until } from "./a-proxy.ts"
 import { aSnapshot } from "./a-snapshot.ts"
@@ -187,6 +189,12 @@ describe("a read of the upstreams", () => {
       waitedFor: "upstreams",
       message: "a read of the upstreams did not end within 30 minutes",
     })
+  })
+
+  test("that took too long names no upstream: either may be the slow one", () => {
+    const error = new RefreshTimedOut({ waitedFor: "upstreams", minutes: 30 })
+    expect(upstreamOf(error)).toBeUndefined()
+    expect(errorBody(error).detail).toBe("An upstream returns no usable response, and no usable list is cached")
   })
 })
 

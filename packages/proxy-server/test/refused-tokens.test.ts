@@ -101,7 +101,7 @@ const wrongIssuers: ReadonlyArray<
   [
     "a host that has no address",
     () => ({ keycloak_url: "http://keycloak.invalid/" }),
-    "discovery: its name has no address",
+    "discovery: its host name does not resolve",
   ],
   [
     "a port that refuses connections",
@@ -117,7 +117,7 @@ const wrongIssuers: ReadonlyArray<
   [
     "another name than the issuer's own",
     () => ({ issuer: "https://auth.example.org/realms/cscs" }),
-    "discovery: the issuer has another name than the configured one",
+    "discovery: the issuer's name differs from the configured one",
   ],
 ]
 
@@ -171,13 +171,15 @@ describe("readiness names an issuer", () => {
     })
   })
 
-  test("whose metadata name no keys", async () => {
+  test("whose metadata contain no URL of its keys", async () => {
     const { sandbox, ...proxy } = await aLockedProxy({
       prepare: ({ faults, issuer }) =>
         faults.set("issuer", { path: discoveryPath, body: { json: { issuer: issuer.url } } }),
     })
     await proxy.bearing(await sandbox.issuer.issueToken())
-    expect(await issuerOf({ sandbox, ...proxy })).toMatchObject({ detail: "discovery: its metadata name no jwks_uri" })
+    expect(await issuerOf({ sandbox, ...proxy })).toMatchObject({
+      detail: "discovery: its metadata contain no usable jwks_uri",
+    })
   })
 
   test("whose circuit breaker is open, with the failure that opened it", async () => {

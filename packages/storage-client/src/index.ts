@@ -1,6 +1,6 @@
 /**
- * A client of the CSCS storage proxy for provisioners: the whole list of storage entries, checked entry by entry before
- * anything acts on it as root, conditional polling, and what has changed.
+ * A client of the CSCS storage proxy for provisioners. It fetches the whole list of storage entries and checks each entry,
+ * so that a program can act on it as root; it polls conditionally, and reports what changed.
  *
  * @example
  * ```ts

@@ -1,6 +1,6 @@
-/** The number of each event, by name. */
+/** Counts of events by name. */
 export type Counts = Map<string, number>
 
-export const count = (counts: Counts, name: string, more = 1): void => {
-  counts.set(name, (counts.get(name) ?? 0) + more)
+export const count = (counts: Counts, name: string, by = 1): void => {
+  counts.set(name, (counts.get(name) ?? 0) + by)
 }

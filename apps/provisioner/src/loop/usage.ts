@@ -1,11 +1,11 @@
-/** The usage of each directory, as `status` shows it and as Open OnDemand reads it. */
+/** The usage of each directory: as `status` shows it, and as Open OnDemand reads it. */
 import { Effect, Result } from "effect"
 import { runProgram } from "../disk/run-program.ts"
 import type { DriverError, Reader, Usage } from "../drivers/driver.ts"
 import type { ItemStatus } from "./conditions.ts"
 import type { Systems } from "./observe.ts"
 
-/** Directories whose usage is read concurrently: each may cost a program or a walk. */
+/** How many directories are read concurrently: each may take a program or a walk of the tree. */
 const atOnce = 8
 /** In milliseconds. A directory service that does not respond must not stop the report. */
 const getentDeadline = 10_000
@@ -43,7 +43,10 @@ export const itemUsage = ({ bytes, inodes, quotas }: Usage): ItemUsage => ({
   files: inodes === null ? null : used(inodes, quotas.inodesSoft, quotas.inodesHard),
 })
 
-/** The usage of each item, the error if it could not be read, or `null` if the item has no directory. */
+/**
+ * The usage of each item, in the order of `items`; the error if it could not be read; or `null` if the item has no
+ * directory of its own: its storage system has no driver here, or its path is missing or in use by something else.
+ */
 export const usages = (
   items: ReadonlyArray<ItemStatus>,
   { drivers, prefix }: Systems<Reader>,
@@ -102,7 +105,7 @@ export const openOnDemandQuotas = Effect.fn("openOnDemandQuotas")(function* (
   return rows
 })
 
-/** JSON numbers are exact up to 8 EiB in KiB. */
+/** Exact as a JSON number: 8 EiB, the limit of file systems, are 2^53 KiB. */
 const kibibytes = (bytes: bigint): number => Number(bytes / 1024n)
 
 /** The members of a Unix group, by `getent`; empty if the group is unknown. */

@@ -2,18 +2,19 @@
 import { elapsedOf } from "@cscs/http-transport"
 import { Clock, Deferred, Effect, type Scope } from "effect"
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWK } from "jose"
-import { hasKeysAt, type Issuer, namesNoKeys } from "./issuer.ts"
+import { type Issuer, isKeyUrl, noKeyUrl } from "./issuer.ts"
 import { IssuerUnavailable } from "./refusals.ts"
 
 /** Milliseconds after which the keys are fetched anew, so that a withdrawn key is no longer accepted. */
 const keysAge = 10 * 60_000
 /** Milliseconds between two fetches for unknown key ids: anyone can write one into a token. */
 const unknownKeyPause = 30_000
-/** Milliseconds until an issuer that failed is asked again, which equals the `Retry-After` of responses. */
+/** Milliseconds from a failed fetch until the next, equal to the `Retry-After` of responses. */
 const failurePause = 5_000
 
-/** Keys that are considered: an issuer publishes a handful. */
+/** Keys of a set beyond these are ignored: an issuer publishes a handful. */
 const maxKeys = 100
+
 export type KeySet = ReturnType<typeof createLocalJWKSet>
 
 /** The issuer's published keys. */
@@ -65,7 +66,7 @@ export const makeIssuerKeys = Effect.fnUntraced(function* (
   const fetchNow = (now: number) =>
     Effect.gen(function* () {
       const { jwks_uri: url } = yield* issuer.metadata
-      if (!hasKeysAt(url)) return yield* new IssuerUnavailable({ detail: namesNoKeys })
+      if (!isKeyUrl(url)) return yield* new IssuerUnavailable({ detail: noKeyUrl })
       const fetched = yield* fetchFrom(url)
       keys = fetched
       fetchedAt = now
@@ -73,7 +74,7 @@ export const makeIssuerKeys = Effect.fnUntraced(function* (
     }).pipe(
       Effect.tapError((failure) =>
         Effect.sync(() => {
-          tried = { at: now, failure }
+          tried = { at: elapsed(), failure }
         }),
       ),
     )
@@ -125,7 +126,7 @@ export const makeIssuerKeys = Effect.fnUntraced(function* (
 /** A published key set, of bounded size. The library checks each key when a token names it. */
 const bounded = (published: unknown): JSONWebKeySet => {
   const keys: unknown = (published as Partial<JSONWebKeySet> | null)?.keys
-  if (!Array.isArray(keys)) throw new errors.JWKSInvalid("it holds no list of keys")
+  if (!Array.isArray(keys)) throw new errors.JWKSInvalid("it contains no list of keys")
   return { keys: keys.slice(0, maxKeys) }
 }
 

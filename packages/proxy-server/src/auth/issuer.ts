@@ -26,7 +26,7 @@ import { IssuerUnavailable } from "./refusals.ts"
 
 /** The OpenID provider whose tokens are accepted. */
 export interface Issuer {
-  /** Its metadata, fetched when first needed and kept until restart; after a failure, fetched again after a second. */
+  /** Its metadata, fetched when first needed and kept until restart; a failure is kept for a second. */
   readonly metadata: Effect.Effect<AuthorizationServer, IssuerUnavailable>
   /**
    * One call with `fetch`, within its timeout and under the issuer's circuit breaker. Any failure means that tokens
@@ -36,7 +36,7 @@ export interface Issuer {
     what: string,
     call: (signal: AbortSignal) => Promise<A>,
     options?: {
-      /** Texts that the request contains and no message may contain. Default none. */
+      /** Strings that no message may contain, such as the token that the call is about. Default none. */
       readonly secrets?: ReadonlyArray<string>
       /**
        * Whether an error status counts for the circuit breaker. Not for calls that anyone can trigger: they would block
@@ -67,7 +67,7 @@ export type IssuerHealth =
     }
   | undefined
 
-/** For one response of the issuer, since a caller waits for it. */
+/** Timeout of one call to the issuer; short, because a caller waits for it. */
 export const issuerTimeout = "5 seconds"
 
 /**
@@ -84,44 +84,28 @@ export const makeIssuer = (transport: Transport, auth: AuthSettings): Effect.Eff
       throw statusFailure(response, ` at ${response.url}`, { upstream: "issuer", call: String(input) })
     }
     let health: IssuerHealth
-    const noteSuccess = Effect.sync(() => {
+    const setOk = Effect.sync(() => {
       health = { status: "ok" }
     })
-    const noteFailing = (detail: string) =>
+    const setFailing = (detail: string) =>
       Effect.map(Clock.currentTimeMillis, (now) => {
         health = { status: "failing", detail, since: health?.status === "failing" ? health.since : now }
       })
-    const noteFailure = (what: string, failure: TransportFailure) => {
-      // No call was made, and the reason is known already.
+    const setFailed = (what: string, failure: TransportFailure) => {
+      // No call was made, and health has the failure that opened the breaker.
       if (failure.reason === "circuit-open" && health?.status === "failing") return Effect.void
-      return noteFailing(`${what}: ${inWords(failure)}`)
+      return setFailing(`${what}: ${publicReason(failure)}`)
     }
     const ask: Issuer["ask"] = (what, call, { secrets = [], countsStatus = true, flaw } = {}) => {
       const about = { upstream: "issuer", call: what }
       const attempt = Effect.tryPromise({ try: call, catch: (thrown) => failureFrom(thrown, about, secrets) })
-      const judged = countsStatus
-        ? transport.callPolicy(about, attempt)
-        : // A defect does not count for the breaker.
-          transport
-            .callPolicy(
-              about,
-              Effect.catchIf(
-                attempt,
-                ({ reason }) => reason === "status",
-                (failure) => Effect.die(failure),
-              ),
-            )
-            .pipe(
-              Effect.catchDefect((defect) =>
-                defect instanceof TransportFailure ? Effect.fail(defect) : Effect.die(defect),
-              ),
-            )
-      return judged.pipe(
+      const policy = (call: typeof attempt) => transport.callPolicy(about, call)
+      return (countsStatus ? policy(attempt) : withoutCountingStatus(attempt, policy)).pipe(
         Effect.tap((response) => {
           const found = flaw?.(response)
-          return found === undefined ? noteSuccess : noteFailing(`${what}: ${found}`)
+          return found === undefined ? setOk : setFailing(`${what}: ${found}`)
         }),
-        Effect.tapError((failure) => noteFailure(what, failure)),
+        Effect.tapError((failure) => setFailed(what, failure)),
         Effect.mapError(
           ({ reason, detail, status }) => new IssuerUnavailable({ detail: `${what}: ${reason}: ${detail}`, status }),
         ),
@@ -138,17 +122,16 @@ export const makeIssuer = (transport: Transport, auth: AuthSettings): Effect.Eff
         })
         return processDiscoveryResponse(new URL(auth.issuer), response)
       },
-      { flaw: ({ jwks_uri: url }) => (hasKeysAt(url) || auth.introspection !== undefined ? undefined : namesNoKeys) },
+      { flaw: ({ jwks_uri: url }) => (isKeyUrl(url) || auth.introspection !== undefined ? undefined : noKeyUrl) },
     )
     const shared = makeSharedCalls(1, issuerTimeout)
     let known: AuthorizationServer | undefined
     let failed: { readonly at: number; readonly failure: IssuerUnavailable } | undefined
     const discovered = Effect.gen(function* () {
-      const now = yield* elapsedMillis
-      if (failed !== undefined && now - failed.at < failureKept) return yield* failed.failure
+      if (failed !== undefined && (yield* elapsedMillis) - failed.at < failureKept) return yield* failed.failure
       known = yield* Effect.tapError(discover, (failure) =>
-        Effect.sync(() => {
-          failed = { at: now, failure }
+        Effect.map(elapsedMillis, (at) => {
+          failed = { at, failure }
         }),
       )
       return known
@@ -161,24 +144,38 @@ export const makeIssuer = (transport: Transport, auth: AuthSettings): Effect.Eff
     return { metadata, ask, health: () => health, fetch: send }
   })
 
-/** Callers get a `Retry-After`, and what is cached remains in use. */
+/** The retry policy for calls to the issuer: callers get a `Retry-After`, and what is cached remains in use. */
 export const noRetry = { ...defaultRetryPolicy, times: 0 }
 
-/** Milliseconds for which a failed discovery counts. */
+/** Milliseconds from a failed discovery until the next attempt. */
 const failureKept = 1000
 
-const statusFailure = ({ status, headers }: Response, detail: string, about: AboutCall): TransportFailure => {
+/** Applies a call policy to an attempt; an error status is no failure for its circuit breaker, which ignores defects. */
+const withoutCountingStatus = <A>(
+  attempt: Effect.Effect<A, TransportFailure>,
+  policy: (attempt: Effect.Effect<A, TransportFailure>) => Effect.Effect<A, TransportFailure>,
+): Effect.Effect<A, TransportFailure> =>
+  attempt.pipe(
+    Effect.catchIf(
+      ({ reason }) => reason === "status",
+      (failure) => Effect.die(failure),
+    ),
+    policy,
+    Effect.catchDefect((defect) => (defect instanceof TransportFailure ? Effect.fail(defect) : Effect.die(defect))),
+  )
+
+const statusFailure = ({ status, headers }: Response, suffix: string, about: AboutCall): TransportFailure => {
   const retryAfter = retryAfterSeconds(headers)
   return new TransportFailure({
     ...about,
     reason: "status",
     status,
-    detail: `responded with ${status}${detail}`,
+    detail: `responded with ${status}${suffix}`,
     ...(retryAfter === undefined ? {} : { retryAfter }),
   })
 }
 
-/** Why a call failed, for the operator: the network and the libraries put their reasons into causes. */
+/** Why a call failed, for the log: the network and the libraries put their reasons into causes. */
 const failureFrom = (thrown: unknown, about: AboutCall, secrets: ReadonlyArray<string>): TransportFailure => {
   if (thrown instanceof TransportFailure) return thrown
   if (thrown instanceof ResponseBodyError) {
@@ -186,35 +183,35 @@ const failureFrom = (thrown: unknown, about: AboutCall, secrets: ReadonlyArray<s
     return statusFailure(thrown.response, ` ${redactor(secrets)(reported)}`, about)
   }
   if (thrown instanceof WWWAuthenticateChallengeError) {
-    return statusFailure(thrown.response, ", and wants other credentials", about)
+    return statusFailure(thrown.response, ", and rejected our client's credentials", about)
   }
   // A rejection without OAuth's error fields.
   if (thrown instanceof Error && thrown.cause instanceof Response && !thrown.cause.ok) {
     return statusFailure(thrown.cause, ` at ${thrown.cause.url}`, about)
   }
   const failure = transportFailureFrom(thrown, about, secrets)
-  const isOfTheNetwork = thrown instanceof TypeError || (thrown instanceof Error && thrown.cause instanceof TypeError)
-  if (isOfTheNetwork || failure.reason !== "reset") return failure
-  // A library's verdict on a complete response.
+  const isNetworkError = thrown instanceof TypeError || (thrown instanceof Error && thrown.cause instanceof TypeError)
+  if (isNetworkError || failure.reason !== "reset") return failure
+  // A library's verdict on a complete response: not JSON, or not what OAuth requires. For the breaker both are the same.
   const { message, cause } = thrown instanceof Error ? thrown : new Error(String(thrown))
-  const detail = `${message}${foundBy(cause)}`
+  const detail = redactor(secrets)(`${message}${responseIn(cause)}`)
   return Option.isSome(decodeMismatch(cause))
     ? new OtherIssuer({ ...about, reason: "not-json", detail })
     : new TransportFailure({ ...about, reason: "not-json", detail })
 }
 
-/** Its metadata name another issuer than the configured one. */
+/** The metadata name an issuer other than the configured one. */
 class OtherIssuer extends TransportFailure {}
 
-/** A failure in our own words only. */
-const inWords = (failure: TransportFailure): string => {
-  if (failure instanceof OtherIssuer) return "the issuer has another name than the configured one"
+/** The reason for a failure in our own words only, because readiness is public. */
+const publicReason = (failure: TransportFailure): string => {
+  if (failure instanceof OtherIssuer) return "the issuer's name differs from the configured one"
   if (failure.status !== undefined) return `responded with ${failure.status}`
-  return reasonsInWords[failure.reason] ?? failure.reason
+  return publicReasons[failure.reason] ?? failure.reason
 }
 
-const reasonsInWords: Partial<Record<TransportFailureReason, string>> = {
-  dns: "its name has no address",
+const publicReasons: Partial<Record<TransportFailureReason, string>> = {
+  dns: "its host name does not resolve",
   connect: "no connection",
   tls: "its certificate is refused, or it does not speak TLS",
   reset: "the connection ended before the response",
@@ -222,11 +219,12 @@ const reasonsInWords: Partial<Record<TransportFailureReason, string>> = {
   "not-json": "the response is invalid",
 }
 
-/** Whether metadata contain a usable key URL. */
-export const hasKeysAt = (url: string | undefined): url is string => url !== undefined && URL.canParse(url)
-export const namesNoKeys = "its metadata name no jwks_uri"
+/** Whether the `jwks_uri` of the metadata is a usable URL. */
+export const isKeyUrl = (url: string | undefined): url is string => url !== undefined && URL.canParse(url)
+export const noKeyUrl = "its metadata contain no usable jwks_uri"
 
-const foundBy = (cause: unknown): string => {
+/** What the cause of a library's error reveals about the response; an empty string if nothing. */
+const responseIn = (cause: unknown): string => {
   if (cause instanceof Response) return ` (it responded with ${cause.status} at ${cause.url})`
   const mismatch = decodeMismatch(cause)
   return Option.isNone(mismatch)

@@ -6,7 +6,7 @@ import { Context, Duration, Effect, Layer } from "effect"
 import { Settings } from "../config/settings.ts"
 import type { Snapshot } from "../snapshot/snapshot.ts"
 import { steadyMillis } from "../snapshot/steady-clock.ts"
-import { hpcUserApiInWords } from "./refresh-errors.ts"
+import { hpcUserApiMessage } from "./refresh-errors.ts"
 
 /**
  * How long GIDs of an earlier process are used while the HPC User API is down, from when that process read them: longer
@@ -193,7 +193,7 @@ export const gidFailureInWords = ({
   gidsReadAt,
 }: Pick<Snapshot, "gidFailure" | "gidsReadAt">): string | undefined => {
   if (gidFailure === undefined) return undefined
-  const words = hpcUserApiInWords(gidFailure)
+  const words = hpcUserApiMessage(gidFailure)
   return gidsReadAt === undefined
     ? words
     : `${words}; GIDs that an earlier process read are used until ${new Date(gidsReadAt + rememberedFor).toISOString()}`

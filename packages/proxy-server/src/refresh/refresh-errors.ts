@@ -1,4 +1,4 @@
-/** The errors of a refresh, and their words. */
+/** The errors of a refresh, and their messages. */
 import { HpcUserApiError } from "@cscs/hpc-user-client"
 import { WaldurError } from "@cscs/waldur-client"
 import { Schema } from "effect"
@@ -12,27 +12,33 @@ export class OfferingsInvisible extends Schema.TaggedError<OfferingsInvisible>()
   }
 }
 
-/** Resources that must be served lack their GID because the HPC User API cannot be asked. */
+/** Resources that must be served lack their GID, because the lookup at the HPC User API failed. */
 export class GidsUnavailable extends Schema.TaggedError<GidsUnavailable>()("GidsUnavailable", {
   resources: Schema.Int,
   failure: HpcUserApiError,
 }) {
   override get message() {
-    return `${this.resources} resources lack their GID: ${hpcUserApiInWords(this.failure)}`
+    return `${this.resources} resources lack their GID: ${hpcUserApiMessage(this.failure)}`
   }
 }
 
-/** Whether an operator must act on a failure of the HPC User API; otherwise it may pass by itself. */
+/** Whether an operator must act on a failure of the HPC User API; otherwise it may be transient. */
 export const needsOperator = (failure: HpcUserApiError): boolean => failure._tag !== "HpcUserApiUnavailable"
 
-/** The remedy for a failure of the HPC User API, or of its client. */
-export const hpcUserApiAdvice = ({ _tag }: { readonly _tag: string }): string =>
-  _tag === "TokenRefused"
-    ? "Correct hpc_user_api.client_id and client_secret."
-    : "Check hpc_user_api.api_url, oidc_token_url, socks_proxy and the network path."
+/** What an operator can do about an error of the HPC User API, or about an invalid proxy, by the error's tag. */
+export const hpcUserApiAdvice = ({ _tag }: { readonly _tag: string }): string => {
+  switch (_tag) {
+    case "TokenRefused":
+      return "Correct hpc_user_api.client_id and client_secret."
+    case "HpcUserApiRejected":
+      return "Check hpc_user_api.api_url and the permissions of hpc_user_api.client_id."
+    default:
+      return "Check hpc_user_api.api_url, oidc_token_url, socks_proxy and the network path."
+  }
+}
 
-/** The operator's message for a failure of the HPC User API, with its remedy if an operator must act. */
-export const hpcUserApiInWords = (failure: HpcUserApiError): string =>
+/** The message for operators about a failure of the HPC User API, with advice if they must act. */
+export const hpcUserApiMessage = (failure: HpcUserApiError): string =>
   needsOperator(failure) ? `${failure.message}. ${hpcUserApiAdvice(failure)}` : failure.message
 
 /**
@@ -75,15 +81,14 @@ export const errorAnnotations = (error: { readonly _tag: string; readonly messag
   detail: error.message,
 })
 
-/** The upstream at which a refresh failed; `undefined` if none did. */
+/** The upstream that made a refresh fail; `undefined` if none did, or if it is unknown which. */
 export const upstreamOf = (error: RefreshError): "waldur" | "hpc-user-api" | undefined => {
   switch (error._tag) {
     case "GidsUnavailable":
       return "hpc-user-api"
     case "RefreshDied":
-      return undefined
     case "RefreshTimedOut":
-      return error.waitedFor === "upstreams" ? "waldur" : undefined
+      return undefined
     default:
       return "waldur"
   }

@@ -3,7 +3,7 @@ import type { Context } from "hono"
 import { accepts } from "hono/accepts"
 
 /** Maximum length of an `Accept` or `Accept-Encoding`. A longer one, which no real client sends, counts as absent. */
-const longestAccept = 1024
+const maxAcceptLength = 1024
 
 /**
  * The offer that the header prefers. Each offer has the quality of the most specific range that matches it; quality 0
@@ -18,13 +18,13 @@ export const preferred = <Offer extends string>(
   header: "Accept" | "Accept-Encoding",
   offers: ReadonlyArray<Offer>,
 ): Offer | undefined => {
-  if ((c.req.header(header)?.length ?? 0) > longestAccept) return undefined
+  if ((c.req.header(header)?.length ?? 0) > maxAcceptLength) return undefined
   const match = (ranges: Ranges) => bestOf(ranges, offers) ?? ""
   const chosen = accepts(c, { header, supports: [...offers], default: "", match })
   return offers.find((offer) => offer === chosen)
 }
 
-/** As Hono parses them, the highest quality first. */
+/** The ranges of a header as Hono parses them, highest quality first. */
 type Ranges = Parameters<NonNullable<Parameters<typeof accepts>[1]["match"]>>[0]
 
 const bestOf = (ranges: Ranges, offers: ReadonlyArray<string>): string | undefined =>
@@ -33,7 +33,7 @@ const bestOf = (ranges: Ranges, offers: ReadonlyArray<string>): string | undefin
     .filter(({ quality }) => quality > 0)
     .sort((a, b) => b.quality - a.quality || b.specificity - a.specificity || a.place - b.place)[0]?.offer
 
-/** The rank of an offer by the most specific matching range; `place` is the range's position among equal qualities. */
+/** The rank of an offer by the most specific range that matches it; `place` is that range's position in `ranges`. */
 const rankOf = (ranges: Ranges, offer: string) => {
   let rank = { quality: 0, specificity: 0, place: 0 }
   for (const [place, { type, q }] of ranges.entries()) {
@@ -45,7 +45,7 @@ const rankOf = (ranges: Ranges, offer: string) => {
 
 /** 3 for the offer's own name, 2 for `type/*`, 1 for a wildcard, 0 if the range does not match the offer. */
 const specificityOf = (range: string, offer: string): number => {
-  // The two are equivalent (RFC 9110 section 8.4.1.3).
+  // `x-gzip` is equivalent to `gzip` (RFC 9110 section 8.4.1.3).
   if (range === offer || (range === "x-gzip" && offer === "gzip")) return 3
   if (range === "*" || range === "*/*") return 1
   return range.endsWith("/*") && offer.startsWith(range.slice(0, -1)) ? 2 : 0

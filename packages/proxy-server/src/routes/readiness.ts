@@ -115,8 +115,9 @@ const reportOf = (upstream: "waldur" | "hpc-user-api", { current, origin, failur
     const { error, caused_by, detail } = errorAnnotations(failure.error)
     return { status: "failing", error: caused_by ?? error, detail, since: new Date(failure.since).toISOString() }
   }
-  // The file's data about them is from before the start, and a refresh that died is not evidence about them.
-  if (current === undefined || origin === "file" || failure?.error._tag === "RefreshDied") return { status: "unknown" }
+  // The file is from before the start, and a refresh that failed without a known upstream says nothing about either.
+  const isUnattributed = failure !== undefined && upstreamOf(failure.error) === undefined
+  if (current === undefined || origin === "file" || isUnattributed) return { status: "unknown" }
   const { gidFailure } = current.snapshot
   const detail = gidFailureInWords(current.snapshot)
   return upstream === "hpc-user-api" && gidFailure !== undefined && detail !== undefined

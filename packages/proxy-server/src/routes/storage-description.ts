@@ -7,7 +7,7 @@ import { version } from "../config/version.ts"
 import { ErrorBody, errorBody, internalErrorBody, NotFound, QueryErrorBody, SnapshotGone } from "../http/http-errors.ts"
 import { jsonContent } from "../openapi/effect-schemas.ts"
 import examples from "../openapi/examples.json" with { type: "json" }
-import { RefreshTimedOut } from "../refresh/refresh-errors.ts"
+import { OfferingsInvisible } from "../refresh/refresh-errors.ts"
 import { DebugResponse } from "./debug-response.ts"
 import { ExplanationResponse } from "./explanation-response.ts"
 import { StorageList } from "./storage-list.ts"
@@ -58,7 +58,7 @@ const failures = {
   500: { description: "A fault in the proxy.", content: jsonContent(ErrorBody, internalErrorBody) },
   502: {
     description: "An upstream fails and no usable list is cached.",
-    content: jsonContent(ErrorBody, errorBody(new RefreshTimedOut({ waitedFor: "upstreams", minutes: 1 }))),
+    content: jsonContent(ErrorBody, errorBody(new OfferingsInvisible({ slugs: [] }))),
   },
   503: {
     description:

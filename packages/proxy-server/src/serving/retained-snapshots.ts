@@ -1,16 +1,16 @@
 /** Keeps replaced snapshots for callers that are walking through their pages. */
 import type { TimedSnapshot } from "../snapshot/snapshot.ts"
 
-/** How long the pages of a replaced snapshot stay available to a walk, in milliseconds. */
+/** Milliseconds for which the pages of a replaced snapshot remain available to a walk. */
 export const walkTime = 5 * 60 * 1000
-/** How many snapshots are kept at least, the newest included, however often Waldur changes. */
-const keptAtLeast = 3
+/** Minimum number of retained snapshots, including the newest, however often Waldur changes. */
+const minRetained = 3
 
 const idOf = ({ snapshot }: TimedSnapshot): string => snapshot.entries.id
 
-/** The newest snapshot, and earlier ones whose pages a caller may still be walking through. */
+/** An empty store of the newest snapshot and of earlier ones whose pages a caller may still be walking through. */
 export const retainedSnapshots = () => {
-  /** The newest last, each with the time at which it was replaced. */
+  /** Oldest first, each with the time in milliseconds at which it was replaced. */
   let kept: ReadonlyArray<{ readonly taken: TimedSnapshot; readonly replacedAt: number }> = []
   return {
     /** Makes a snapshot the newest. It replaces one with the same id. */
@@ -20,7 +20,9 @@ export const retainedSnapshots = () => {
         .map((one) => (one.taken === newest ? { ...one, replacedAt: now } : one))
         .filter((one) => idOf(one.taken) !== idOf(taken))
       kept = [
-        ...earlier.filter((one, index) => index > earlier.length - keptAtLeast || now - one.replacedAt < walkTime),
+        ...earlier.filter(
+          (one, index) => index >= earlier.length - (minRetained - 1) || now - one.replacedAt < walkTime,
+        ),
         { taken, replacedAt: Number.POSITIVE_INFINITY },
       ]
     },

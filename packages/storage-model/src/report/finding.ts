@@ -50,9 +50,9 @@ const problemFields = {
 /** What is wrong with a field, worded for a person who can correct it in Waldur. */
 export type Problem = Schema.Struct.Type<typeof problemFields>
 
-const identity = Schema.NullOr(Schema.String)
+const nullableId = Schema.NullOr(Schema.String)
 const finding = <C extends Schema.Top>(code: C) =>
-  Schema.Struct({ code, uuid: identity, slug: identity, offering_slug: identity, ...problemFields })
+  Schema.Struct({ code, uuid: nullableId, slug: nullableId, offering_slug: nullableId, ...problemFields })
 
 /** Schema of a skipped resource. */
 export const Skipped = finding(SkipCode)
@@ -64,7 +64,7 @@ export const Warning = finding(WarningCode)
 /** A warning about a resource or customer that is served. */
 export type Warning = typeof Warning.Type
 
-/** A problem and the resource that has it. Identifiers that the record does not contain are `null`. */
+/** A problem and the resource that has it, by its identifiers; those that the record lacks are `null`. */
 export type Finding<Code extends string> = Omit<Skipped, "code"> & { readonly code: Code }
 
 /** A warning that is not yet attached to a resource. */
@@ -76,12 +76,12 @@ export interface Remark {
 /** Characters of a value that a finding shows: enough to recognise it, short enough for a log line. */
 const longest = 200
 
-/** Cuts a text to the length that a finding shows. */
+/** Cuts a string to the length that a finding shows. */
 export const cut = (text: string): string => (text.length > longest ? `${text.slice(0, longest)}…` : text)
 
 /**
  * A value as a finding shows it: JSON of bounded size, however large or deep the value is. `undefined` (a missing field)
- * becomes `null`; values that JSON lacks, such as `Infinity`, become texts.
+ * becomes `null`; values that JSON lacks, such as `Infinity`, become strings.
  */
 export const shown = (value: unknown): unknown => {
   if (value === undefined || value === null || typeof value === "boolean" || Number.isFinite(value))
