@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { until } from "@cscs/harness"
 import { changeResource } from "@cscs/sandbox"
@@ -64,4 +64,30 @@ test("`run` completes orders, serves metrics and health, locks its roots, and ex
   const lines = running.stderr().trim().split("\n")
   for (const line of lines) expect(JSON.parse(line)).toHaveProperty("event")
   expect(running.stderr()).not.toContain(sandbox.waldur.actingToken)
+})
+
+test("`apply` completes its orders if the conditions cannot be written, and logs why; a file left by a crash is replaced", async () => {
+  const { folder, start, hasDirectories } = await aProgram()
+  const unfinished = join(folder, "state", "status.json.tmp")
+  mkdirSync(unfinished, { recursive: true })
+  const first = start("apply")
+  expect(await first.ended).toBe(0)
+  expect(hasDirectories()).toBe(true)
+  expect(first.stderr()).toContain('"event":"status-failed"')
+  rmSync(unfinished, { recursive: true })
+  writeFileSync(unfinished, "half of it")
+  const second = start("apply")
+  expect(await second.ended).toBe(0)
+  expect(second.stderr()).not.toContain("status-failed")
+  expect(JSON.parse(readFileSync(join(folder, "state", "status.json"), "utf8"))).not.toEqual({})
+})
+
+test("a root that is missing stops only the commands for its storage system, with an error that names it", async () => {
+  const { root, start, hasDirectories } = await aProgram()
+  rmSync(root("vast"), { recursive: true })
+  const all = start("apply")
+  expect([await all.ended, all.stderr()]).toEqual([1, expect.stringContaining(root("vast"))])
+  expect(all.stderr()).toContain("is the file system mounted?")
+  expect(await start("apply", "--system", "capstor").ended).toBe(0)
+  expect(hasDirectories()).toBe(true)
 })

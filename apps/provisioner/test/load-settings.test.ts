@@ -58,3 +58,10 @@ test("each driver has its own settings; a misspelt one, one of another driver, a
   ])
     expect(await problemsOf({ x: system })).not.toContain("a-secret")
 })
+
+test("two systems with one root are a problem, however it is written", async () => {
+  const system = { driver: "directory", root: "/disk/a" }
+  expect(await problemsOf({ x: system, y: { ...system, root: "/disk/b" } })).toBe("")
+  for (const root of ["/disk/a", "/disk/a/", "/disk/b/../a"])
+    expect(await problemsOf({ x: system, y: { ...system, root } })).toContain("storage_systems.y.root")
+})

@@ -9,7 +9,7 @@ import { Data, Effect, Layer, Option, type Scope } from "effect"
 import type { DriverError, Reader } from "../drivers/driver.ts"
 import { type DriverSettings, openDriver, openReader } from "../drivers/open-driver.ts"
 import { openJournal, readJournal } from "../journal/journal.ts"
-import { holdLock } from "../journal/lock.ts"
+import { holdLock, type LockFailed } from "../journal/lock.ts"
 import { conditionsAfter, type Statuses } from "../loop/conditions.ts"
 import { type CycleOutcome, inScope, makeCycles } from "../loop/cycle.ts"
 import { observeAll, type Systems } from "../loop/observe.ts"
@@ -27,11 +27,24 @@ export class UnknownSystem extends Data.TaggedError("UnknownSystem")<{ readonly 
   }
 }
 
+/** The state directory cannot be made. */
+class StateUnusable extends Data.TaggedError("StateUnusable")<{ readonly path: string; readonly reason: string }> {
+  override get message() {
+    return `The state directory ${this.path} cannot be made: ${this.reason}`
+  }
+}
+
+const makeStateDirectory = (path: string): Effect.Effect<void, StateUnusable> =>
+  Effect.try({
+    try: () => void mkdirSync(path, { recursive: true, mode: 0o700 }),
+    catch: (cause) => new StateUnusable({ path, reason: (cause as Error).message }),
+  })
+
 /** Opens the drivers of the systems that a command is for. */
 const openSystems = Effect.fnUntraced(function* <D extends Reader>(
   settings: ProvisionerSettings,
   system: string | undefined,
-  open: (driver: DriverSettings) => Effect.Effect<D, DriverError, Scope.Scope>,
+  open: (driver: DriverSettings) => Effect.Effect<D, DriverError | LockFailed, Scope.Scope>,
 ) {
   if (system !== undefined && !settings.systems.has(system)) return yield* new UnknownSystem({ system })
   const names = [...settings.systems].filter(([name]) => system === undefined || name === system)
@@ -41,7 +54,7 @@ const openSystems = Effect.fnUntraced(function* <D extends Reader>(
   return { drivers: new Map(opened), prefix: settings.prefix } satisfies Systems<D>
 })
 
-/** For commands that read only the disk. */
+/** For commands that read nothing but the disk: no lock, no clients. */
 export const diskSession = Effect.fnUntraced(function* (flags: Omit<ScopeFlags, "maxRemovals">) {
   const settings = yield* loadSettings(Option.getOrUndefined(flags.config))
   const scope = scopeOf(flags)
@@ -81,11 +94,12 @@ export const writeSession = Effect.fnUntraced(function* (
 ) {
   const settings = yield* loadSettings(Option.getOrUndefined(flags.config))
   const scope = scopeOf(flags)
-  mkdirSync(settings.statePath, { recursive: true, mode: 0o700 })
+  yield* makeStateDirectory(settings.statePath)
   yield* holdLock(settings.statePath)
   // Two provisioners with different state directories could share a root.
-  yield* Effect.forEach(settings.systems.values(), ({ root }) => holdLock(root))
-  const systems = yield* openSystems(settings, scope.system, openDriver)
+  const systems = yield* openSystems(settings, scope.system, (driver) =>
+    Effect.andThen(holdLock(driver.root), openDriver(driver)),
+  )
   const journal = yield* openJournal(settings.statePath)
   const { proxy, waldur } = yield* clients(settings)
   const log = logLine(settings.withoutSecrets)
@@ -102,6 +116,7 @@ export const writeSession = Effect.fnUntraced(function* (
   })
   let statuses = yield* readStatuses(settings.statePath)
   const recordConditions = Effect.fnUntraced(function* (list: EntryList, outcome: CycleOutcome) {
+    // An idle cycle looked at nothing: the conditions stay as they are.
     if (outcome.seen.size === 0 && outcome.plan.items.length === 0) return statuses
     const planned = new Set(outcome.plan.items.map(({ key }) => key))
     const next = conditionsAfter(
@@ -115,7 +130,10 @@ export const writeSession = Effect.fnUntraced(function* (
       new Date().toISOString(),
     )
     statuses = scope.system === undefined && scope.only === undefined ? next : { ...statuses, ...next }
-    yield* writeStatuses(settings.statePath, statuses)
+    // Conditions are only for display: what was done on disk and reported to Waldur is complete without them.
+    yield* Effect.catch(writeStatuses(settings.statePath, statuses), ({ detail }) =>
+      log("warning", { event: "status-failed", path: statusFile(settings.statePath), detail }),
+    )
     return statuses
   })
   return { settings, scope, systems, proxy, journal, cycle, recordConditions, log }
@@ -147,13 +165,13 @@ const logFieldsOf = ({ item, act, outcome, detail, milliseconds }: ActResult) =>
 
 const statusFile = (statePath: string) => join(statePath, "status.json")
 
-/** The file of conditions cannot be read. If it is deleted, the next cycle writes it. */
+/** The file of conditions cannot be read. If it is deleted, the next cycle writes a new one. */
 export class StatusUnreadable extends Data.TaggedError("StatusUnreadable")<{
   readonly path: string
   readonly reason: string
 }> {
   override get message() {
-    return `The conditions in ${this.path} cannot be read: ${this.reason}. If the file is damaged, delete it: the next cycle writes it`
+    return `The conditions in ${this.path} cannot be read: ${this.reason}. If the file is damaged, delete it: the next cycle writes a new one`
   }
 }
 
@@ -171,8 +189,10 @@ export const readStatuses = (statePath: string): Effect.Effect<Statuses, StatusU
   })
 
 const writeStatuses = (statePath: string, statuses: Statuses) =>
-  Effect.promise(() =>
-    replaceFile(statusFile(statePath), `${statusFile(statePath)}.${process.pid}`, 0o600, async (file) => {
-      await file.writeFile(JSON.stringify(statuses))
-    }),
-  )
+  Effect.tryPromise({
+    try: () =>
+      replaceFile(statusFile(statePath), `${statusFile(statePath)}.tmp`, 0o600, (file) =>
+        file.writeFile(JSON.stringify(statuses)),
+      ),
+    catch: (cause) => ({ detail: (cause as Error).message }),
+  })

@@ -32,16 +32,18 @@ export const isOf = Effect.fnUntraced(function* ({ registry }: Root, directory: 
   return (known === undefined || known === itemId) && (mark === null ? known === itemId : mark === itemId)
 })
 
-/** The directory of this item at a path. `Conflict` if there is none, or another's. */
+/** The directory of this item at a path. `Conflict` if there is none, or if it is another item's. */
 export const ownDirectory = Effect.fnUntraced(function* (root: OpenRoot, { itemId, path }: Item, step: string) {
   const directory = yield* directoryAt(root, path)
   if (directory === null) return yield* new Conflict({ step, detail: "there is no directory" })
   if (!(yield* isOf(root, directory, itemId)))
     return yield* new Conflict({ step, detail: `the directory is not that of ${itemId}` })
+  // Without the status, which is of before the change that the caller makes.
   return directory as Directory
 })
 
-export const inTrash = Effect.fnUntraced(function* (root: OpenRoot, itemId: string) {
+/** The item's directory in the trash, or `null`. */
+export const findInTrash = Effect.fnUntraced(function* (root: OpenRoot, itemId: string) {
   const { trash } = root
   if (trash === null) return null
   for (const one of (yield* namesIn(trash)).map(trashedOf)) {
@@ -64,7 +66,7 @@ export const trashed = ({ trash }: OpenRoot): Effect.Effect<ReadonlyArray<Trashe
     names.map(trashedOf).filter((one) => one !== null),
   )
 
-/** Looks at the last known path, then at `candidate`, then in the trash. */
+/** Where an item's directory is: looks at its last known path, then at `candidate`, then in the trash. */
 export const whereabouts = Effect.fnUntraced(function* (root: OpenRoot, itemId: string, candidate?: string) {
   for (const path of new Set([root.registry.get(itemId)?.path, candidate])) {
     if (path === undefined) continue
@@ -75,7 +77,7 @@ export const whereabouts = Effect.fnUntraced(function* (root: OpenRoot, itemId: 
     if (directory !== null && (yield* ownerOf(root, directory, directory.status)) === itemId)
       return { at: "path", path } as const
   }
-  const removed = yield* inTrash(root, itemId)
+  const removed = yield* findInTrash(root, itemId)
   if (removed === null) return { at: "nowhere" } as const
   const { name, order, since } = removed
   return { at: "trash", name, order, since } as const
@@ -85,8 +87,9 @@ const observed = Effect.fnUntraced(function* (root: Root, directory: Found, item
   const { system, registry } = root
   const { uid, gid, mode } = directory.status
   const itemId = yield* ownerOf(root, directory, directory.status)
-  const isTied = itemId === item.itemId && (!system.projectIds || registry.get(itemId)?.projectId)
-  const quotas = isTied ? yield* system.readQuotas(yield* placeOf(root, directory, item)) : {}
+  // Without its project ID in the registry, reading the quotas would assign one.
+  const hasQuotas = itemId === item.itemId && (!system.projectIds || registry.get(itemId)?.projectId !== undefined)
+  const quotas = hasQuotas ? yield* system.readQuotas(yield* placeOf(root, directory, item)) : {}
   return { uid, gid, mode, itemId, quotas } satisfies Observed
 })
 
@@ -95,7 +98,11 @@ export const readBack = Effect.fnUntraced(function* (root: OpenRoot, item: Item)
   return directory === null ? null : yield* observed(root, directory, item)
 })
 
-/** @param openShared opens `item.path` from directories that concurrent looks hold open; `null` opens every directory again */
+/**
+ * Where the item's directory is, and what is at `item.path`. Changes nothing.
+ *
+ * @param openShared opens `item.path` from directories that concurrent calls hold open; `null`: opens every directory anew
+ */
 export const look = Effect.fnUntraced(function* (
   root: OpenRoot,
   item: Item,

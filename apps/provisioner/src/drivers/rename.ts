@@ -3,7 +3,7 @@ import { DateTime, Effect } from "effect"
 import { componentsBelow, type Directory, openBelow, renameInto, statusOf } from "../disk/directory.ts"
 import { idPattern, last, parentOf } from "./create.ts"
 import { Conflict, type Item, type Outcome, Refused, UnknownOutcome } from "./driver.ts"
-import { inTrash, isOf, ownDirectory } from "./find.ts"
+import { findInTrash, isOf, ownDirectory } from "./find.ts"
 import { placeOf } from "./quotas.ts"
 import { directoryAt, type OpenRoot, type Root, type WritableRoot } from "./root.ts"
 
@@ -36,7 +36,7 @@ export const trash = Effect.fnUntraced(function* (root: WritableRoot, item: Item
   const about = `trash ${item.itemId} at ${item.path}`
   if (!idPattern.test(order) || !idPattern.test(item.itemId))
     return yield* new Refused({ step: about, detail: "the itemId or the order is not a UUID" })
-  if ((yield* inTrash(root, item.itemId)) !== null) return "unchanged"
+  if ((yield* findInTrash(root, item.itemId)) !== null) return "unchanged"
   const { directory, from } = yield* ownPlace(root, item, about)
   const since = DateTime.formatIsoDateUtc(yield* DateTime.now)
   const name = `${item.itemId}.${order}.${since}`
@@ -47,7 +47,7 @@ export const restore = Effect.fnUntraced(function* (root: WritableRoot, item: It
   const about = `restore ${item.itemId} to ${item.path}`
   const there = yield* directoryAt(root, item.path)
   if (there !== null && (yield* isOf(root, there, item.itemId))) return "unchanged"
-  const found = yield* inTrash(root, item.itemId)
+  const found = yield* findInTrash(root, item.itemId)
   if (found === null) return yield* new Conflict({ step: about, detail: "it is not in the trash" })
   const to = yield* parentOf(root, item.path)
   return yield* renamed(root, found.directory, item, [root.trash, found.name], to, item.path)

@@ -4,7 +4,7 @@
  */
 import { statSync } from "node:fs"
 import { createServer } from "node:net"
-import { Data, Effect, type Scope } from "effect"
+import { Data, Effect, Result, type Scope } from "effect"
 
 /** Another process of this host has the lock. */
 export class Locked extends Data.TaggedError("Locked")<{ readonly directory: string }> {
@@ -13,11 +13,28 @@ export class Locked extends Data.TaggedError("Locked")<{ readonly directory: str
   }
 }
 
-/** Holds the lock of a directory, by its inode, until the scope ends. The directory must exist. */
-export const holdLock = (directory: string): Effect.Effect<void, Locked, Scope.Scope> =>
+/** There is no directory to lock, or it may not be looked at. */
+export class NothingToLock extends Data.TaggedError("NothingToLock")<{
+  readonly directory: string
+  readonly reason: string
+}> {
+  override get message() {
+    return `${this.directory} cannot be used: ${this.reason}; is the file system mounted?`
+  }
+}
+
+export type LockFailed = Locked | NothingToLock
+
+/** Holds the lock of a directory, by its inode, until the scope ends. */
+export const holdLock = (directory: string): Effect.Effect<void, LockFailed, Scope.Scope> =>
   Effect.acquireRelease(
-    Effect.callback<ReturnType<typeof createServer>, Locked>((resume) => {
-      const { dev, ino } = statSync(directory, { bigint: true })
+    Effect.callback<ReturnType<typeof createServer>, LockFailed>((resume) => {
+      const found = Result.try(() => statSync(directory, { bigint: true }))
+      if (Result.isFailure(found)) {
+        const reason = (found.failure as Error).message
+        return resume(Effect.fail(new NothingToLock({ directory, reason })))
+      }
+      const { dev, ino } = found.success
       const server = createServer((socket) => socket.destroy())
       server.once("error", () => resume(Effect.fail(new Locked({ directory }))))
       server.listen(`\0cscs-storage-provisioner-${dev}-${ino}`, () => resume(Effect.succeed(server.unref())))

@@ -1,4 +1,7 @@
-/** Carries out a plan's acts: intent to the journal, the act, the outcome to the journal; then the reports to Waldur. */
+/**
+ * Carries out a plan's acts, reports to Waldur included. Except for folders, which are only ever made, the journal has each act's
+ * intent before it and its outcome after it.
+ */
 import type { ReportOutcome } from "@cscs/waldur-client"
 import { Cause, Effect, Exit } from "effect"
 import type { Driver, DriverError, Outcome } from "../drivers/driver.ts"
@@ -17,9 +20,10 @@ export interface ActResult {
   readonly item: PlanItem
   readonly act: Act
   readonly milliseconds: number
-  /** One of the driver's outcomes, its errors' tags, or the tags of reports. */
+  /** The driver's outcome, or the tag of its error, or the tag of a report's outcome. */
   readonly outcome: Outcome | DriverError["_tag"] | ReportOutcome["_tag"]
   readonly detail?: string
+  /** Seconds that Waldur asks to wait. */
   readonly retryAfter?: number
 }
 
@@ -28,7 +32,7 @@ export interface ItemResult {
   readonly item: PlanItem
   readonly results: ReadonlyArray<ActResult>
   readonly isDone: boolean
-  /** Whether a report was sent, with whatever outcome. A list from before it does not show the item's current state. */
+  /** Whether a report was sent, whatever its outcome. A list that was read before it does not show the item's current state. */
   readonly wasReported: boolean
 }
 
@@ -39,10 +43,10 @@ export interface Performing {
   readonly onAct: (result: ActResult) => Effect.Effect<void>
 }
 
-/** Items other than folders whose acts are carried out concurrently. */
+/** How many items, folders excepted, are performed concurrently. */
 const atOnce = 8
 
-/** Carries out a plan: first the folders above, in their order, then the items. Fails only if the journal does. */
+/** Carries out a plan: first the folders of tenants and customers, in list order, then the other items. Fails only if the journal does. */
 export const perform = Effect.fn("perform")(function* (
   items: ReadonlyArray<PlanItem>,
   performing: Performing,
@@ -50,7 +54,8 @@ export const perform = Effect.fn("perform")(function* (
   const isFolder = ({ acts }: PlanItem) => acts[0]?.act === "folder"
   const folders = yield* Effect.forEach(items.filter(isFolder), (item) => performItem(item, performing))
   const others = items.filter((item) => !isFolder(item) && item.acts.length > 0)
-  // Their order does not matter: if the place of one is still taken, its driver refuses, and a later cycle repeats it.
+  // Their order does not matter: if another directory is still at an item's path, the driver fails with `Conflict`, and a later
+  // cycle tries again.
   const rest = yield* Effect.forEach(others, (item) => performItem(item, performing), { concurrency: atOnce })
   return [...folders, ...rest]
 })
@@ -68,10 +73,11 @@ const performItem = Effect.fnUntraced(function* (
     const before = journal.items.get(item.itemId) ?? { system: item.system }
     let result: Pick<ActResult, "outcome" | "detail" | "retryAfter">
     if (isReport(act)) {
-      // After a restart, a list from before this report must not count as newer than it.
+      // An approval counts only while it is the last report.
       const { approved: _, ...known } = before
       const order = act.act === "approve" ? orderOf(act.url) : undefined
       const approved = order === undefined ? {} : { approved: order }
+      // `reported`: after a restart, a list from before this report must not count as newer than it.
       yield* journal.put(item.itemId, { ...known, ...approved, intent: act.act, reported: true })
       wasReported = true
       const outcome = yield* send(act)
@@ -80,7 +86,7 @@ const performItem = Effect.fnUntraced(function* (
       const isOver = outcome._tag === "done" && (act.act === "done" || act.act === "erred")
       yield* journal.put(item.itemId, isOver || failures === undefined ? after : { ...after, failures })
     } else if (driver === undefined) {
-      break
+      return { item, results, isDone: false, wasReported }
     } else if (act.act === "folder") {
       result = yield* outcomeOf(driver.ensureFolder(systems.prefix + act.path, act.mode))
     } else {

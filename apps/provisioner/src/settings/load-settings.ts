@@ -161,6 +161,8 @@ const systemsOf = Effect.fnUntraced(function* (
   wrong: (path: string, found: string, allowed: string) => void,
 ): Effect.fn.Return<ReadonlyMap<string, DriverSettings>> {
   const systems = new Map<string, DriverSettings>()
+  /** The system of each root. */
+  const roots = new Map<string, string>()
   const given = Object.entries(values.storageSystems ?? {})
   if (given.length === 0) wrong("storage_systems", "nothing", "at least one system with its driver and root")
   for (const [name, about] of given) {
@@ -178,6 +180,9 @@ const systemsOf = Effect.fnUntraced(function* (
       continue
     }
     if (!/^[\w-]{1,100}$/.test(name)) wrong(path, "the name", "letters, digits, _ and -")
+    const other = roots.get(resolve(root))
+    if (other !== undefined) wrong(`${path}.root`, root, `a root of its own: ${other} has the same`)
+    else roots.set(resolve(root), name)
     if (type === undefined) continue
     const known = ownSettings[type]
     const own: Record<string, unknown> = {}

@@ -77,3 +77,9 @@ test("a journal's directory has one writer at a time", async () => {
   expect(result._tag).toBe("Failure")
   expect((await Effect.runPromise(second))._tag).toBe("Success")
 })
+
+test("a directory that is missing cannot be locked, and the error names it", async () => {
+  const missing = join(aDirectory(), "missing")
+  const result = await Effect.runPromise(Effect.scoped(Effect.flip(holdLock(missing))))
+  expect([result._tag, result.message]).toEqual(["NothingToLock", expect.stringContaining(missing)])
+})

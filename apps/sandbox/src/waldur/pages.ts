@@ -53,7 +53,7 @@ function links(url: URL, number: number, last: number): string {
   ].join(", ")
 }
 
-/** The fields that `field=` keeps; undefined means whole objects, if no field was requested or no row has any of them. */
+/** The fields that `field=` keeps; undefined means whole objects: no field was requested, or there are rows and none has any of them. */
 export function wantedFields(query: URLSearchParams, rows: readonly WaldurRecord[]): ReadonlySet<string> | undefined {
   const requested = new Set(query.getAll("field"))
   if (requested.size === 0) return undefined
@@ -75,7 +75,7 @@ export function trimOrder(row: WaldurRecord, fields: ReadonlySet<string> | undef
   return order === undefined ? row : { ...row, order_in_progress: trim(order, fields) }
 }
 
-/** Sends a value as Waldur does: links use the address at which the client reached the server. */
+/** Returns a response with a value, as Waldur does: links use the address at which the client reached the server. */
 export function send(world: World, exchange: Exchange, value: unknown, headers: Record<string, string> = {}): Response {
   const text = JSON.stringify(value)
   const address = `${exchange.origin}/api/`
@@ -85,7 +85,10 @@ export function send(world: World, exchange: Exchange, value: unknown, headers: 
   })
 }
 
-/** Sends a page of a list. `shape` is applied to each row before it is trimmed; `pace` returns the real duration. */
+/**
+ * Returns a response with one page of a list. `shape` is applied to each row before `cut` trims it; `pace` returns how many
+ * milliseconds a real Waldur takes.
+ */
 export function sendPage(
   world: World,
   exchange: Exchange,

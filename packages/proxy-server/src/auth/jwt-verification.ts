@@ -18,16 +18,17 @@ import {
 import type { IssuerKeys, KeySet } from "./issuer-keys.ts"
 import { IssuerUnavailable, type RoleMissing, type TokenFault, TokenInvalid } from "./refusals.ts"
 
-/** Only asymmetric ones: with a symmetric one the public key would be the secret (RFC 8725 section 2.1). */
+/** Only asymmetric algorithms: with a symmetric one the public key would be the secret (RFC 8725 section 2.1). */
 const algorithms = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"]
 
-/** The header's `typ` of an access token: Keycloak's and RFC 9068's. The issuer signs other kinds with the same key. */
+/** The `typ` header of an access token: Keycloak's or RFC 9068's. The issuer signs other kinds with the same key. */
 const accessTokenType = /^(application\/)?(at\+)?jwt$/i
 
 /** Milliseconds; a token is verified anew after a minute, or when it expires. */
 const cachedForAtMost = 60_000
-/** Accepted tokens that are kept, and the characters of their names: an issuer does not limit a name's length. */
+/** Number of accepted tokens that are kept. */
 const maxCached = 10_000
+/** Total length of their bearers' names: an issuer does not limit one. */
 const maxNameCharacters = 1024 * 1024
 
 /** An accepted token. */
@@ -49,14 +50,15 @@ export interface TokenVerification {
   readonly recall: (token: string) => Principal | undefined
   /** Returns the bearer of a token. */
   readonly verify: (token: string) => Effect.Effect<Principal, TokenInvalid | RoleMissing | IssuerUnavailable>
-  /** Makes a real attempt: fails if tokens could not be checked now. */
+  /** Fails if tokens cannot be checked now. Asks the issuer, whatever is cached. */
   readonly ready: Effect.Effect<void, IssuerUnavailable>
 }
 
 /**
  * Verifies signed access tokens (RFC 7519, RFC 8725) with the issuer's published keys. An accepted token is kept by its
- * digest, so that a polling caller costs one signature a minute. It counts only with the key set that verified it: each
- * fetch of the keys invalidates all of them. Refused tokens are not kept, since anyone can invent them.
+ * digest, so that a polling caller costs one signature check a minute. A kept token counts only while the key set that
+ * verified it is current, so each fetch of the keys invalidates all kept tokens. Refused tokens are not kept, since
+ * anyone can invent them.
  */
 export const makeJwtVerification = (keys: IssuerKeys, auth: AuthSettings, clock: Clock.Clock): TokenVerification => {
   const accepted = new LRUCache<string, Accepted>({
@@ -65,7 +67,7 @@ export const makeJwtVerification = (keys: IssuerKeys, auth: AuthSettings, clock:
     sizeCalculation: ({ principal }) => principal.name.length,
   })
   const recall: TokenVerification["recall"] = (token) => {
-    // First, because it may begin the fetch that drops a withdrawn key.
+    // If the keys are old, this also begins the fetch that drops a withdrawn one.
     const known = keys.known()
     const kept = accepted.get(tokenDigest(token))
     return kept !== undefined &&
@@ -103,7 +105,7 @@ export const makeJwtVerification = (keys: IssuerKeys, auth: AuthSettings, clock:
     const { payload, protectedHeader, set } = yield* Effect.mapError(keys.check(verifyBy), (thrown) =>
       thrown instanceof IssuerUnavailable ? thrown : invalidToken(thrown, token, auth),
     )
-    // Other kinds have our audience too, for example a logout token (RFC 8725 section 3.11).
+    // Tokens of other kinds can have our audience too, for example a logout token (RFC 8725 section 3.11).
     if (protectedHeader.typ !== undefined && !accessTokenType.test(protectedHeader.typ)) {
       return yield* new TokenInvalid({
         fault: "other-kind",
@@ -125,7 +127,10 @@ export const makeJwtVerification = (keys: IssuerKeys, auth: AuthSettings, clock:
   return { recall, verify, ready: keys.renew }
 }
 
-/** Whether the issuer signed a token: "forged" if its own key did not; "unknown" if it is not a JWT or has another key. */
+/**
+ * Whether the issuer signed a token: "forged" if the key that it names did not; "unknown" if that cannot be decided, since it
+ * is not a signed token, names no known key, or there are no keys.
+ */
 export const signatureOf = (keys: IssuerKeys, token: string): Effect.Effect<"genuine" | "forged" | "unknown"> => {
   const verifyBy = (set: KeySet) =>
     Effect.tryPromise({ try: () => compactVerify(token, set, { algorithms }), catch: (thrown) => thrown })
@@ -141,14 +146,14 @@ const decodeClaims = Schema.decodeUnknownResult(TokenClaims)
 const invalidToken = (thrown: unknown, token: string, auth: AuthSettings): TokenInvalid =>
   new TokenInvalid({
     ...faultOf(thrown),
-    // Some reasons quote the token.
+    // The reason is only for the log: some quote the token's claims.
     log: {
       ...selfDescription(unverifiedClaims(token), auth),
-      reason: reasonOf(thrown),
+      reason: messageOf(thrown),
     },
   })
 
-const reasonOf = (thrown: unknown): string => {
+const messageOf = (thrown: unknown): string => {
   try {
     return thrown instanceof Error ? thrown.message.slice(0, 200) : ""
   } catch {
@@ -161,6 +166,7 @@ const faultOf = (thrown: unknown): { readonly fault: TokenFault; readonly claim?
   if (thrown instanceof errors.JWTExpired) return { fault: "expired" }
   if (thrown instanceof errors.JWTClaimValidationFailed) {
     switch (thrown.claim) {
+      // A missing issuer is not ours, and an unreadable `nbf` has not passed.
       case "iss":
         return { fault: "other-issuer" }
       case "nbf":

@@ -4,14 +4,14 @@ import { dashedUuid, isJsonObject, type ModelSettings, type StorageSystem } from
 import { Struct } from "effect"
 import type { ConfigurationProblem } from "../config-sources/configuration-invalid.ts"
 import { unwrapped } from "../config-sources/unwrapped.ts"
-import { mountRoot, systemRoots } from "./mount-root.ts"
+import { mountRoot, systemRootWarnings } from "./mount-root.ts"
 import type { ValuesOf } from "./read-settings.ts"
 import type { settingKeys } from "./setting-keys.ts"
 import type { AuthSettings, Egress, HpcUserApiSettings, ProxySettings } from "./settings.ts"
 import { foundValue, shownName } from "./shown-value.ts"
 import { version } from "./version.ts"
 
-/** Each setting's value: decoded, or its default; `undefined` if it was not given or was refused. */
+/** Each setting's value: decoded, or its default; `undefined` if it was refused, or not given and has no default. */
 type SettingValues = ValuesOf<typeof settingKeys>
 
 /** What the rules across several settings need to know about the sources. */
@@ -23,7 +23,7 @@ interface SourceFacts {
   readonly sourceOf: (path: string) => string
   /** `backend_settings` of the YAML file, unmodified. */
   readonly backendSettings: unknown
-  /** The environment's variables, for the proxies that they name. */
+  /** The environment's variables: proxies, and `OTEL_*`. */
   readonly variables: Readonly<Record<string, string | undefined>>
   /** The content of the configured CA files, in PEM. */
   readonly certificates: {
@@ -95,7 +95,7 @@ export const assembleSettings = (
         ...(disableAuth ? ["authentication is disabled: anyone can read the list"] : []),
         ...(hpcUserApi === undefined ? ["no HPC User API is configured: all GIDs are mocks"] : []),
         ...(mockGids && hpcUserApi ? ["a mock replaces any GID that the HPC User API does not have"] : []),
-        ...systemRoots(model.mountRoots),
+        ...systemRootWarnings(model.mountRoots),
         ...environmentProxyWarnings(environment),
         ...(mockGids && isStored
           ? ["cache.path and cache.url have no effect: with mock GIDs nothing is stored or shared"]
@@ -147,7 +147,7 @@ const authOf = (
   if (!disabled && audience.length === 0) {
     missing("auth.keycloak_client_id", "the client id, or auth.audience, while authentication is on")
   }
-  // Without one, or with a wrong one, the settings are refused.
+  // `keycloakUrl` has a default: it is undefined only if it was refused, and then so are the settings.
   const realmUrl = `${values.keycloakUrl?.replace(/(?<!\/)\/+$/, "")}/realms/${encodeURIComponent(values.keycloakRealm)}`
   return {
     disabled,
@@ -193,7 +193,7 @@ const storageSystemsOf = (given: Readonly<Record<string, unknown>> | undefined, 
     return []
   }
   const claimed = new Map<string, string>()
-  /** Whether this is the first system with this value. */
+  /** Records that a system has this value, or reports that another one has it. */
   const claim = (what: string, value: string, name: string, path: string) => {
     const other = claimed.get(`${what} ${value}`)
     if (other === undefined) claimed.set(`${what} ${value}`, name)
@@ -202,11 +202,11 @@ const storageSystemsOf = (given: Readonly<Record<string, unknown>> | undefined, 
   return Object.entries(given).flatMap(([givenName, offering]): ReadonlyArray<StorageSystem> => {
     const name = unwrapped(givenName)
     const path = `storage_systems.${shownName(givenName)}`
-    if (!isName(name)) wrong(path, foundValue(givenName), "a name without comma, not empty")
+    if (!isName(name)) wrong(path, foundValue(givenName), `a name: ${nameRule}`)
     const { slug: givenSlug, uuid, ...rest } = isJsonObject(offering) ? offering : { slug: offering }
     const slug = typeof givenSlug === "string" ? unwrapped(givenSlug) : givenSlug
     if (typeof slug !== "string" || !isName(slug)) {
-      wrong(path, foundValue(slug), "an offering's slug: a text without comma, not empty; or {slug, uuid}")
+      wrong(path, foundValue(slug), `an offering's slug: ${nameRule}; or {slug, uuid}`)
       return []
     }
     for (const key of Object.keys(rest)) wrong(`${path}.${shownName(key)}`, "an unknown key", "slug and uuid")
@@ -224,10 +224,11 @@ const storageSystemsOf = (given: Readonly<Record<string, unknown>> | undefined, 
   })
 }
 
-/** All slugs go into one URL, and each system is read and guarded separately. */
+/** Maximum number of systems: all slugs go into one URL, and each system has its own guard. */
 const maxSystems = 100
 
-/** Commas separate names in queries; Waldur has no longer names. */
+/** Commas separate names in queries, and no name in Waldur is longer. */
+const nameRule = "not empty, without comma or control characters, at most 255 characters"
 const isName = (text: string) => text !== "" && text.length <= 255 && !/[,\p{Cc}]/u.test(text)
 
 /** Only terabytes are served: another unit or factor would be a silent error by powers of ten. */
@@ -235,7 +236,7 @@ const checkComponents = (components: Readonly<Record<string, unknown>> | undefin
   if (components === undefined) return
   const storage = components.storage
   if (typeof storage !== "object" || storage === null) {
-    wrong("backend_components.storage", foundValue(storage), "the component storage")
+    wrong("backend_components.storage", foundValue(storage), "a mapping: the component `storage`")
     return
   }
   const unit: unknown = Reflect.get(storage, "measured_unit")
@@ -293,7 +294,7 @@ const hpcUserApiOf = (
   if (begun || (facts.hasHpcUserSection && !wantsMocks)) {
     for (const [path, value] of Object.entries(needed)) {
       if (value === undefined && !facts.has(path)) {
-        wrong(path, "nothing", "a value: the HPC User API is configured in part; give all of it, or nothing")
+        wrong(path, "nothing", "a value: the HPC User API is configured in part; give all of these keys, or none")
       }
     }
   }

@@ -24,7 +24,7 @@ export const mountRoot = (given: string): { readonly path: string } | { readonly
 }
 
 /** A warning for each root inside a system directory. */
-export const systemRoots = (roots: ReadonlyArray<string>): ReadonlyArray<string> =>
+export const systemRootWarnings = (roots: ReadonlyArray<string>): ReadonlyArray<string> =>
   roots
     .filter((root) => systemDirectoryOf(root) !== undefined)
     .map((root) => `backend_settings.mount_roots: ${root} is inside a system directory`)

@@ -131,8 +131,7 @@ const errorResponse = (error: RequestError): ErrorResponse => {
       return internalError
     default: {
       const upstream = upstreamOf(error)
-      const isOfReplica = error._tag === "RefreshTimedOut" && error.waitedFor === "another replica"
-      const source = upstream !== undefined ? upstreamNames[upstream] : isOfReplica ? "Another replica" : "An upstream"
+      const source = upstream === undefined ? "An upstream or another replica" : upstreamNames[upstream]
       const detail = `${source} returns no usable response, and no usable list is cached`
       const message = "Failed to communicate with an upstream service."
       return response(502, "UpstreamServiceError", detail, {}, { message })

@@ -1,3 +1,4 @@
+/** Atomic replacement of a file. */
 import { type FileHandle, open, rename, rm } from "node:fs/promises"
 import { dirname } from "node:path"
 
@@ -5,8 +6,8 @@ import { dirname } from "node:path"
  * Replaces a file atomically: the new one is written beside it and takes its place once it is complete and on disk. A
  * crash or a power cut leaves one of the two. If anything fails, the old one stays and the new one is removed.
  *
- * @param unfinished the path of the new file while it is written, in the same directory; nothing may be there
- * @param mode of the new file
+ * @param unfinished the path of the new file while it is written, in the same directory; what a crash left there is removed
+ * @param mode the permissions of the new file
  */
 export const replaceFile = async (
   path: string,
@@ -14,6 +15,7 @@ export const replaceFile = async (
   mode: number,
   write: (file: FileHandle) => Promise<void>,
 ): Promise<void> => {
+  await rm(unfinished, { force: true })
   const file = await open(unfinished, "wx", mode)
   try {
     try {

@@ -2,7 +2,7 @@
  * Keeps a snapshot in a file across restarts. The file is written atomically and not trusted on reading: it must be a
  * regular file of ours that no one else may write, no larger than one that we write, and each entry is checked anew.
  */
-import { type FileHandle, rename, rm } from "node:fs/promises"
+import { type FileHandle, rename } from "node:fs/promises"
 import { Readable } from "node:stream"
 import { pipeline } from "node:stream/promises"
 import { createGunzip, createGzip } from "node:zlib"
@@ -73,7 +73,6 @@ export const writeSnapshotFile = (
       const unfinished = `${path}.tmp`
       await mustBeReplaceable(path)
       await mustBeReplaceable(unfinished)
-      await rm(unfinished, { force: true })
       await replaceFile(path, unfinished, 0o600, (file) => write(file, identity, taken))
     },
     catch: failed(path),

@@ -42,14 +42,14 @@ export const hpcUserApiMessage = (failure: HpcUserApiError): string =>
   needsOperator(failure) ? `${failure.message}. ${hpcUserApiAdvice(failure)}` : failure.message
 
 /**
- * A refresh did not end in time: an upstream sends too slowly, or another replica holds the lease and does not read.
+ * A refresh did not end in time: an upstream responds too slowly, or another replica holds the lease and does not finish.
  */
 export class RefreshTimedOut extends Schema.TaggedError<RefreshTimedOut>()("RefreshTimedOut", {
-  waitedFor: Schema.Literals(["upstreams", "another replica"]),
+  waitedFor: Schema.Literals(["upstreams", "upstreams or another replica"]),
   minutes: Schema.Finite,
 }) {
   override get message() {
-    const what = this.waitedFor === "upstreams" ? "a read of the upstreams" : "the read of another replica"
+    const what = this.waitedFor === "upstreams" ? "a read of the upstreams" : "a refresh, by this replica or another,"
     return `${what} did not end within ${this.minutes} minutes`
   }
 }

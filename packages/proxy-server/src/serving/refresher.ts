@@ -12,7 +12,7 @@ import type { ServingState } from "./serving-state.ts"
 
 /** Milliseconds between the starts of two refreshes that callers request with `no-cache`. */
 const renewEvery = 1000
-/** Limit of a whole refresh: an own read, plus the time it may wait for other replicas. */
+/** Limit of a whole refresh: our own read, plus the time that it may wait for other replicas. */
 const longestRefresh = Duration.sum(longestRead, Duration.minutes(5))
 
 export type Refreshed = Effect.Effect<TimedSnapshot, RefreshError>
@@ -23,8 +23,8 @@ export const makeRefresher = Effect.fnUntraced(function* (state: ServingState, s
   const clock = yield* Clock.Clock
   const scope = yield* Effect.scope
   const now = () => steadyNow(clock)
-  /** When the last refresh with `mustBeNew` began. */
-  let lastRenewal = Number.NEGATIVE_INFINITY
+  /** When the last refresh on demand, of a caller or another replica, took its turn. */
+  let lastTurn = Number.NEGATIVE_INFINITY
 
   /** Begins a refresh unless one is in flight. It belongs to the scope: a caller that disconnects does not end it. */
   const begin = (isBackground: boolean, mustBeNew = false) =>
@@ -32,7 +32,7 @@ export const makeRefresher = Effect.fnUntraced(function* (state: ServingState, s
       if (state.inFlight !== undefined) return Effect.succeed(state.inFlight.result)
       const result = Deferred.makeUnsafe<TimedSnapshot, RefreshError>()
       state.inFlight = { result, startedAt: now(), isBackground, mustBeNew }
-      if (mustBeNew) lastRenewal = state.inFlight.startedAt
+      if (mustBeNew) lastTurn = state.inFlight.startedAt
       return refresh(state, source, mustBeNew, clock).pipe(
         Effect.provideContext(context),
         Effect.onExit((exit) => {
@@ -51,21 +51,24 @@ export const makeRefresher = Effect.fnUntraced(function* (state: ServingState, s
   /** Ends with the refresh that is in flight now, whatever its result; at once if there is none. */
   const inFlightEnded = (): Effect.Effect<unknown> =>
     state.inFlight === undefined ? Effect.void : Effect.exit(Deferred.await(state.inFlight.result))
-  /** Milliseconds until a refresh with `mustBeNew` may begin. */
-  const untilTurn = () => Math.max(0, lastRenewal + renewEvery - now())
+  /** Milliseconds until the next refresh on demand may begin. */
+  const untilTurn = () => Math.max(0, lastTurn + renewEvery - now())
 
-  /** The result of a refresh that begins after the call, at most one of which begins per `renewEvery`. */
+  /**
+   * A list that is read after the call; such reads begin at most once per `renewEvery`. Shortly after a failure, fails with
+   * the same error at once.
+   */
   const renewed = (isBackground: boolean): Refreshed =>
     Effect.suspend(() => {
       const calledAt = now()
       const read: Refreshed = Effect.suspend(() => {
         const { failure, inFlight, current } = state
-        // Neither callers that insist, nor callers that waited for the refresh that failed, may make a failing upstream be
-        // called without limit.
+        // A failing upstream must not be called without limit: neither for callers that insist, nor for those that waited
+        // for the refresh that failed.
         if (failure !== undefined && failedLately(state.freshness, state.policy, now()))
           return Effect.fail(failure.error)
         if (inFlight?.mustBeNew) return Deferred.await(inFlight.result)
-        // Meanwhile another refresh may begin that accepts an earlier read of another replica.
+        // Without `mustBeNew`, its list may be one that another replica read before the call.
         if (inFlight !== undefined) return Effect.andThen(inFlightEnded(), read)
         if (current !== undefined && current.readStartedAt > calledAt) return Effect.succeed(current)
         const wait = untilTurn()
@@ -83,7 +86,7 @@ export const makeRefresher = Effect.fnUntraced(function* (state: ServingState, s
     joinInTurn: Effect.andThen(
       Effect.suspend(() => Effect.sleep(untilTurn())),
       Effect.suspend(() => {
-        lastRenewal = now()
+        lastTurn = now()
         return Effect.exit(join(true))
       }),
     ),
@@ -103,7 +106,12 @@ const refresh = (
     Effect.timeoutOrElse({
       duration: longestRefresh,
       orElse: () =>
-        Effect.fail(new RefreshTimedOut({ waitedFor: "another replica", minutes: Duration.toMinutes(longestRefresh) })),
+        Effect.fail(
+          new RefreshTimedOut({
+            waitedFor: "upstreams or another replica",
+            minutes: Duration.toMinutes(longestRefresh),
+          }),
+        ),
     }),
     Effect.flatMap((reading) => {
       const before = state.current?.snapshot
@@ -111,7 +119,7 @@ const refresh = (
       const taken = state.succeeded(reading, at)
       return Effect.as(logReading(reading, before, at), taken)
     }),
-    // Any other outcome is a fault of our own and counts as a failure. An interruption at shutdown has no observer.
+    // A defect or an interruption is a fault of our own and counts as a failure too. At shutdown nobody sees it.
     Effect.catchCause((cause) => {
       const found = Cause.findErrorOption(cause)
       const error = found._tag === "Some" ? found.value : new RefreshDied({ kind: kindOf(cause) })

@@ -10,11 +10,11 @@ export interface StorageNames {
   readonly storageDataType: StorageDataType
 }
 
-/** @param dataType normalized */
+/** @param dataType trimmed and in lowercase, as `dataTypeOf` returns it */
 export const storageNames = (offeringSlug: string, dataType: string, settings: ModelSettings): StorageNames => ({
   storageSystem: systemName(offeringSlug),
   storageFileSystem: fileSystemName(settings),
-  storageDataType: dataTypeNames(dataType),
+  storageDataType: dataTypeName(dataType),
 })
 
 export const systemName = (offeringSlug: string): StorageName => storageName("storage_system", offeringSlug)
@@ -22,8 +22,8 @@ export const systemName = (offeringSlug: string): StorageName => storageName("st
 export const fileSystemName = ({ storageFileSystem }: Pick<ModelSettings, "storageFileSystem">): StorageName =>
   storageName("storage_file_system", storageFileSystem)
 
-/** @param dataType normalized */
-export const dataTypeNames = (dataType: string): StorageDataType => ({
+/** @param dataType trimmed and in lowercase, as `dataTypeOf` returns it */
+export const dataTypeName = (dataType: string): StorageDataType => ({
   ...storageName("storage_data_type", dataType),
   path: dataType,
 })

@@ -13,7 +13,7 @@ import type { ModelSettings } from "../settings.ts"
 import { isJsonObject, nestsDeeper, property } from "../waldur/json-object.ts"
 import { dashedUuid } from "../waldur/uuid.ts"
 import { deepestItem } from "./storage-entry.ts"
-import { dataTypeNames, fileSystemName, type StorageNames, systemName } from "./storage-names.ts"
+import { dataTypeName, fileSystemName, type StorageNames, systemName } from "./storage-names.ts"
 
 /** What is known about a valid stored entry. */
 export interface StoredEntry {
@@ -43,9 +43,9 @@ export const storedEntryChecker = (
   const systems = new Map(settings.storageSystems.map(({ offeringSlug }) => [offeringSlug, systemName(offeringSlug)]))
   const storageFileSystem = fileSystemName(settings)
   const rules: Rules = { settings, origins: servedOrigins(settings), mayServe: pathRule(settings.mountRoots) }
-  const dataTypes = new Map<string, ReturnType<typeof dataTypeNames>>()
+  const dataTypes = new Map<string, ReturnType<typeof dataTypeName>>()
   const namesOf = (dataType: string) => {
-    const names = dataTypes.get(dataType) ?? dataTypeNames(dataType)
+    const names = dataTypes.get(dataType) ?? dataTypeName(dataType)
     if (dataTypes.size < maxDataTypes) dataTypes.set(dataType, names)
     return names
   }

@@ -23,9 +23,9 @@ export interface PlacedResource {
   readonly dataType: Ruling<string>
   /** Its mount point. */
   readonly path: Ruling<string> | Refusal
-  /** Microseconds since 1970; infinity if Waldur returns no time. */
+  /** Microseconds since 1970; infinity if Waldur returns no valid time. */
   readonly created: number
-  /** The tenant's directory, built from the names. */
+  /** The tenant's directory, built from data type and provider slug, never from a `backend_id`. */
   readonly tenantPath: string
 }
 
@@ -41,7 +41,7 @@ export const placementRulings = ({ storageSystem, state, dataType, path }: Place
   ...(isRefusal(path) ? [] : [path]),
 ]
 
-// The number of systems and offerings is not limited; a finding names a few.
+// There can be many systems and offerings; a finding names a few.
 const namesInFinding = 5
 
 const few = (names: ReadonlyArray<string>) =>
@@ -52,11 +52,12 @@ const few = (names: ReadonlyArray<string>) =>
 /** A configured storage system and its offerings. */
 interface OwnSystem {
   readonly at: number
+  /** UUIDs of its offerings, dashed; `undefined` if any offering with its slug is accepted. */
   readonly uuids: ReadonlySet<string> | undefined
-  /** The offerings as text; built once, not once for each resource. */
-  readonly offerings: string
+  /** The same for findings, as text; built once, not once for each resource. */
+  readonly expectedUuids: string
   readonly ruling: Ruling<string>
-  /** The directories of its tenants by data type and provider, so that their resources share one text. */
+  /** The directories of its tenants by data type and provider, so that their resources share one string. */
   readonly tenantPaths: Map<string, Map<string, Result.Result<string, Problem>>>
 }
 
@@ -67,13 +68,16 @@ const systemsBySlug = (
   const systems = new Map<string, OwnSystem>()
   for (const [at, { name, offeringSlug: slug, offeringUuid }] of storageSystems.entries()) {
     if (systems.has(slug)) continue
-    const own = offeringUuid === undefined ? offerings && (offerings.get(slug) ?? new Set<string>()) : [offeringUuid]
+    const own = offeringUuid === undefined ? offerings && (offerings.get(slug) ?? []) : [offeringUuid]
     const uuids = own && new Set(Array.from(own, (uuid) => dashedUuid(uuid) ?? uuid))
-    const names = uuids?.size === 0 ? "none provided by the token's user" : few([...(uuids ?? [])].toSorted())
+    const expectedUuids = uuids?.size === 0 ? "none provided by the token's user" : few([...(uuids ?? [])].toSorted())
     const by = uuids === undefined ? "offering_slug" : "offering_uuid"
     const rule = uuids === undefined ? "storage-system/offering-slug" : "storage-system/offering-uuid"
     systems.set(slug, {
-      ...{ at, uuids, offerings: names, tenantPaths: new Map() },
+      at,
+      uuids,
+      expectedUuids,
+      tenantPaths: new Map(),
       ruling: ruling("storage system", name, by, rule, { slug }),
     })
   }
@@ -83,8 +87,9 @@ const systemsBySlug = (
 /**
  * Returns the function that places a resource.
  *
- * @param offerings the dashed UUIDs of the offerings that the token's user provides, by slug; ignored for a storage
- *   system with a configured offering UUID
+ * @param offerings the UUIDs, dashed or not, of the offerings that the token's user provides, by slug; ignored for a storage
+ *   system with a configured offering UUID; if `undefined`, any offering with a configured slug is accepted
+ * @param rule which paths may be served
  */
 export const resourcePlacer = (
   settings: ModelSettings,
@@ -100,7 +105,7 @@ export const resourcePlacer = (
       return refuse("foreign-offering", problem("offering_slug", slug, `expected one of: ${configured}`))
     }
     if (system.uuids?.has(uuid) === false) {
-      const reason = `another offering with the slug ${slug}; expected: ${system.offerings}`
+      const reason = `another offering with the slug ${slug}; expected: ${system.expectedUuids}`
       return refuse("foreign-offering", problem("offering_uuid", uuid, reason))
     }
     return placeResource(resource, system, rule)

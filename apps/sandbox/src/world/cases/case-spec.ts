@@ -21,11 +21,11 @@ export interface CaseSpec {
   options: JsonObject | null
   backendId: string
   backendMetadata: JsonObject
-  /** The order in progress. A Create is also the creation order. */
+  /** The order in progress; undefined if there is none. A Create is the creation order itself: only its `state` is used. */
   order: { type: string; state: string; attributes?: JsonObject; limits?: JsonObject } | undefined
   /** The same `created` as the previous case, to the microsecond. */
   tied: boolean
-  /** The HPC User API's value for the project's slug: `"ordinary"` is a valid GID of its own, `"none"` no entry at all. */
+  /** The HPC User API's value for the project's slug: `"ordinary"` is a valid GID that no other slug has, `"none"` no entry at all, `{ sent }` this value, valid or not. */
   gid: "ordinary" | "none" | { sent: unknown }
   /** The customer is not in the offering's customers list. */
   unlisted: boolean
@@ -40,15 +40,15 @@ export function spec(
   label: string,
   about: string,
   organisation: OrganisationKey | Organisation,
-  slug: string,
-  name: string,
+  projectSlug: string,
+  projectName: string,
   rest: Rest = {},
 ): CaseSpec {
   return {
     label,
     about,
     organisation: typeof organisation === "string" ? ORGANISATIONS[organisation] : organisation,
-    project: [slug, name],
+    project: [projectSlug, projectName],
     offering: "capstor",
     dataType: "store",
     storage: 50,
