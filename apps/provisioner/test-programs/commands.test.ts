@@ -5,7 +5,7 @@ import { changeResource } from "@cscs/sandbox"
 import { expect, test } from "vitest"
 import { aProgram } from "./a-program.ts"
 
-test("a saved plan is refused after the list has changed, after the disk has changed, and if it is not a plan", async () => {
+test("a plan that cannot be saved is an error, and a saved one is refused after the list has changed, after the disk has changed, and if it is not a plan", async () => {
   const { sandbox, folder, start, exitOf, hasDirectories, reports } = await aProgram()
   const file = join(folder, "saved.plan")
   const refused = async (why: string) => {
@@ -18,6 +18,8 @@ test("a saved plan is refused after the list has changed, after the disk has cha
   }
   writeFileSync(file, "{}")
   await refused("it is not a plan")
+  const unsaved = start("plan", "--out", join(folder, "missing", "saved.plan"))
+  expect([await unsaved.ended, unsaved.stderr()]).toEqual([1, expect.stringContaining("Cannot write")])
 
   expect(await exitOf("plan", "--out", file)).toBe(2)
   const row = sandbox.world.resources.find(({ slug }) => slug === "capstor-phylo-flu") ?? {}

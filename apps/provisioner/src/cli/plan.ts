@@ -2,6 +2,7 @@
 import { writeFile } from "node:fs/promises"
 import { Data, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
+import { CannotWrite } from "./cannot-write.ts"
 import { jsonFlag, scopeFlags } from "./flags.ts"
 import { readSession } from "./session.ts"
 import { planJson, planText } from "./show-plan.ts"
@@ -20,7 +21,11 @@ export const planCommand = Command.make(
     const { proxy, planNow, scope } = yield* readSession(flags)
     const planned = yield* planNow(yield* proxy.refresh())
     if (Option.isSome(out)) {
-      yield* Effect.promise(() => writeFile(out.value, planJson({ scope, ...planned }), { mode: 0o600 }))
+      const path = out.value
+      yield* Effect.tryPromise({
+        try: () => writeFile(path, planJson({ scope, ...planned }), { mode: 0o600 }),
+        catch: (cause) => new CannotWrite({ path, reason: (cause as Error).message }),
+      })
     }
     process.stdout.write(json ? `${planJson(planned)}\n` : planText(planned))
     if (planned.items.some(({ acts }) => acts.length > 0)) yield* new Changes()

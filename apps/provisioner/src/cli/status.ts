@@ -1,24 +1,18 @@
 /** `storage-provisioner status`. */
 import { escapeControls, replaceFile } from "@cscs/proxy-server"
 import { inodesText, spaceText } from "@cscs/storage-model"
-import { Data, Effect, Option } from "effect"
+import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import type { Trashed } from "../drivers/driver.ts"
 import type { Condition, ItemStatus } from "../loop/conditions.ts"
 import { type ItemUsage, openOnDemandQuotas, type Used, usages } from "../loop/usage.ts"
+import { CannotWrite } from "./cannot-write.ts"
 import { jsonFlag, lookFlags } from "./flags.ts"
 import { diskSession, readStatuses } from "./session.ts"
 import { planJson } from "./show-plan.ts"
 
-/** In milliseconds. */
+/** Milliseconds of a day. */
 const day = 86_400_000
-
-/** The file for Open OnDemand cannot be written. */
-export class CannotWrite extends Data.TaggedError("CannotWrite")<{ readonly path: string; readonly reason: string }> {
-  override get message() {
-    return `Cannot write ${this.path}: ${this.reason}`
-  }
-}
 
 type Row = ItemStatus & { readonly usage: ItemUsage | null; readonly usageError?: string }
 

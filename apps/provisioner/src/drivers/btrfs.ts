@@ -1,6 +1,6 @@
 /** btrfs: each directory is a subvolume, and its quota the limit of its qgroup. It has neither soft limits nor limits of inodes. */
 import { Effect, Semaphore } from "effect"
-import type { Directory } from "../disk/directory.ts"
+import { type Directory, errorOf } from "../disk/directory.ts"
 import { givenDirectory, outputOf, runProgram } from "../disk/run-program.ts"
 import { Conflict, type DriverError, Refused, UnknownOutcome } from "./driver.ts"
 import type { Place, QuotaSystem } from "./quota-system.ts"
@@ -41,9 +41,13 @@ export const btrfsSystem: QuotaSystem = {
 }
 
 const isSubvolume = Effect.fnUntraced(function* (directory: Directory) {
-  const { ino } = yield* Effect.promise(() => directory.handle.stat({ bigint: true }))
+  const step = `subvolume ${directory.path}`
+  const { ino } = yield* Effect.tryPromise({
+    try: () => directory.handle.stat({ bigint: true }),
+    catch: (cause) => errorOf(step, cause),
+  })
   if (ino === inodeOfSubvolume) return
-  return yield* new Conflict({ step: `subvolume ${directory.path}`, detail: "it is a plain directory" })
+  return yield* new Conflict({ step, detail: "it is a plain directory" })
 })
 
 interface Qgroup {
