@@ -47,31 +47,38 @@ export const checkWalk = Effect.fnUntraced(function* (walk: Walk): Effect.fn.Ret
   const places = new Map<string, number>()
   const several = new Set<string>()
   const doubles = new Map<string, number>()
+  /** The number of the last page with the identity of each of `rows`. */
+  const pageOf: Array<number> = []
+  let number = 0
   let isSplit = false
   yield* cooperatively(walk.pages, (page) => {
-    const onPage = new Map<string, number>()
+    number += 1
+    const doublesHere = new Map<string, number>()
+    const add = (row: unknown) => {
+      rows.push(row)
+      pageOf.push(number)
+    }
     for (const row of page.rows) {
       const key = rowKey(row)
-      if (key === undefined) {
-        rows.push(row)
-        continue
-      }
-      const before = onPage.get(key) ?? 0
-      const place = places.get(key)
-      if (place === undefined) {
+      const place = key === undefined ? undefined : places.get(key)
+      if (key === undefined) add(row)
+      else if (place === undefined) {
         places.set(key, rows.length)
-        rows.push(row)
-      } else if (before === 0) {
+        add(row)
+      } else if (pageOf[place] !== number) {
         isSplit = true
         rows[place] = row
+        pageOf[place] = number
       } else if (several.has(key) || !isSame(rows[place], row)) {
         // Not compared after the first that differs: comparing a huge row with thousands of the same uuid would take too long.
         several.add(key)
-        rows.push(row)
-        continue
-      } else rows[place] = row
-      onPage.set(key, before + 1)
-      if (before > 0) doubles.set(key, Math.max(before, doubles.get(key) ?? 0))
+        add(row)
+      } else {
+        rows[place] = row
+        const more = (doublesHere.get(key) ?? 0) + 1
+        doublesHere.set(key, more)
+        doubles.set(key, Math.max(more, doubles.get(key) ?? 0))
+      }
     }
   })
   let count = rows.length

@@ -43,17 +43,13 @@ const indexOf = Effect.fnUntraced(function* (rows: Rows): Effect.fn.Return<Index
   const known = indexes.get(rows)
   if (known !== undefined) return known
   const places = new Map<string, number>()
-  const ordered: Array<string> = []
   let place = 0
   yield* cooperatively(rows, (row) => {
     const key = rowKey(row)
-    if (key !== undefined && !places.has(key)) {
-      places.set(key, place)
-      if (cameWithOrder(row)) ordered.push(key)
-    }
+    if (key !== undefined && !places.has(key)) places.set(key, place)
     place++
   })
-  const index = { places, ordered }
+  const index = { places, ordered: yield* orderedIn(rows, places) }
   indexes.set(rows, index)
   return index
 })
@@ -107,15 +103,36 @@ export const withKnownRows = Effect.fnUntraced(function* (
   const { places } = yield* indexOf(last)
   const known: Array<unknown> = []
   let isChanged = rows.length !== last.length
+  let isMoved = isChanged
   yield* cooperatively(rows, (row) => {
-    const key = rowKey(row)
     const position = known.length
-    const previous = last[key === undefined || ambiguous.has(key) ? position : (places.get(key) ?? position)]
+    const there = last[position]
+    if (row === there) {
+      known.push(row)
+      return
+    }
+    const key = rowKey(row)
+    const previous = key === undefined || ambiguous.has(key) ? there : last[places.get(key) ?? position]
     const same = isSame(row, previous) ? previous : row
-    if (same !== last[position]) isChanged = true
+    if (same !== there) isChanged = true
+    if (key !== rowKey(there)) isMoved = true
     known.push(same)
   })
-  return isChanged ? known : last
+  if (!isChanged) return last
+  if (!isMoved) indexes.set(known, { places, ordered: yield* orderedIn(known, places) })
+  return known
+})
+
+/** The identities of the rows that came with an order. */
+const orderedIn = Effect.fnUntraced(function* (rows: Rows, places: Index["places"]) {
+  const ordered: Array<string> = []
+  let position = 0
+  yield* cooperatively(rows, (row) => {
+    const key = cameWithOrder(row) ? rowKey(row) : undefined
+    if (key !== undefined && places.get(key) === position) ordered.push(key)
+    position++
+  })
+  return ordered
 })
 
 /**

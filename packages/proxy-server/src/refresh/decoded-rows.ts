@@ -25,7 +25,7 @@ export interface DecodedRow {
   readonly project: string | undefined
 }
 
-/** Waldur's rows, decoded, and what else their tree needs. `replaceRows` changes it. */
+/** Waldur's rows, decoded, and what else their tree needs. `replaceRows` and `updateRows` change it. */
 export interface DecodedRows {
   /** By their position in the read. */
   readonly rows: Array<DecodedRow>
@@ -75,7 +75,7 @@ const undecodable = (row: unknown): DecodedResources => {
 /**
  * Decodes Waldur's rows and yields to other work.
  *
- * @param done what has been decoded with the same settings and offerings, which is not decoded again; it is extended
+ * @param done rows that have been decoded with the same offerings, which are not decoded again; it is extended
  */
 export const decodeRows = Effect.fnUntraced(function* (
   rows: ReadonlyArray<unknown>,
@@ -93,22 +93,73 @@ export const decodeRows = Effect.fnUntraced(function* (
   return all
 })
 
-/** Adds to `done` what the rows of an earlier read were decoded to. */
-export const addDecoded = (done: Map<unknown, DecodedRow>, rows: ReadonlyArray<unknown>, decoded: DecodedRows) =>
-  cooperatively(decoded.rows.entries(), ([position, row]) => done.set(rows[position], row))
+/**
+ * Turns the decoded rows of one read into those of a later one, and returns what differs. A row without a change is the
+ * same object in both reads, so only the others are decoded.
+ *
+ * @returns `undefined` if one object is several of the rows that differ, since it cannot be told which of them is gone;
+ *   `all` is unchanged then
+ */
+export const updateRows = Effect.fnUntraced(function* (
+  all: DecodedRows,
+  before: ReadonlyArray<unknown>,
+  now: ReadonlyArray<unknown>,
+  decode: (row: unknown) => DecodedRow,
+) {
+  const { start, shift, gone, fresh } = differingPositions(before, now)
+  const left = new Map<unknown, DecodedRow>()
+  yield* cooperatively(gone, (position) => left.set(before[position], all.rows[position] as DecodedRow))
+  if (left.size < gone.length) return undefined
+  const added: Array<DecodedRow> = []
+  const there: Array<DecodedRow> = []
+  yield* cooperatively(fresh, (position) => {
+    const row = now[position]
+    const known = left.get(row)
+    left.delete(row)
+    const one = known ?? decode(row)
+    if (known === undefined) added.push(one)
+    there.push(one)
+  })
+  const removed = [...left.values()]
+  for (const row of removed) count(all, row, -1)
+  for (const row of added) count(all, row, 1)
+  let next = 0
+  const rows = now.map((_, position) => {
+    if (position === fresh[next]) return there[next++] as DecodedRow
+    return all.rows[position < start ? position : position - shift] as DecodedRow
+  })
+  return {
+    rows: { ...all, rows },
+    removed: yield* resourcesIn(removed),
+    added: yield* resourcesIn(added),
+    fresh: added,
+  }
+})
 
 /**
- * What differs between the rows of two reads, in any order; `undefined` if there is a row that occurs more than once
- * before, since it cannot be told which occurrence is gone.
+ * The positions whose rows differ between two reads: `gone` in the first, `fresh` in the second. From `start` on, each other
+ * row has moved by `shift`. Either rows changed where they are, or rows were inserted or removed in one place, whichever
+ * is less.
  */
-export const differenceOf = Effect.fnUntraced(function* (before: DecodedRows, after: DecodedRows) {
-  const removed = new Set<DecodedRow>()
-  yield* cooperatively(before.rows, (row) => removed.add(row))
-  if (removed.size < before.rows.length) return undefined
-  const added: Array<DecodedRow> = []
-  yield* cooperatively(after.rows, (row) => void (removed.delete(row) || added.push(row)))
-  return { removed: yield* resourcesIn([...removed]), added: yield* resourcesIn(added) }
-})
+const differingPositions = (before: ReadonlyArray<unknown>, now: ReadonlyArray<unknown>) => {
+  const least = Math.min(before.length, now.length)
+  let start = 0
+  while (start < least && before[start] === now[start]) start += 1
+  let same = 0
+  while (same < least - start && before[before.length - 1 - same] === now[now.length - 1 - same]) same += 1
+  const gone: Array<number> = []
+  const fresh: Array<number> = []
+  for (let at = start; at < Math.max(before.length, now.length); at += 1) {
+    if (before[at] === now[at]) continue
+    if (at < before.length) gone.push(at)
+    if (at < now.length) fresh.push(at)
+  }
+  const ends = [before.length - same, now.length - same] as const
+  if (gone.length + fresh.length <= ends[0] + ends[1] - 2 * start) return { start, shift: 0, gone, fresh }
+  return { start, shift: now.length - before.length, gone: range(start, ends[0]), fresh: range(start, ends[1]) }
+}
+
+const range = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => from + index)
 
 /** Replaces rows at their positions, or appends them, and returns what was there. */
 export const replaceRows = Effect.fnUntraced(function* (all: DecodedRows, changed: ReadonlyMap<number, DecodedRow>) {
@@ -140,6 +191,23 @@ export const resourcesIn = Effect.fnUntraced(function* (
   })
   return { resources, skipped, malformed }
 })
+
+/** What the tree of some rows needs, after rows were added and others removed; `before` itself if it is the same. */
+export const neededAfter = (
+  before: Needed,
+  rows: DecodedRows,
+  added: ReadonlyArray<DecodedRow>,
+): Effect.Effect<Needed> => {
+  const { projects, offerings } = before
+  const isSame =
+    rows.needs.projects.size === projects.size &&
+    rows.needs.offerings.size === offerings.size &&
+    added.every(
+      ({ own, project }) =>
+        (own === undefined || offerings.has(own.offering_uuid)) && (project === undefined || projects.has(project)),
+    )
+  return isSame ? Effect.succeed(before) : neededBy(rows)
+}
 
 /** What the tree of some rows needs. */
 export const neededBy = Effect.fnUntraced(function* ({ needs }: DecodedRows): Effect.fn.Return<Needed> {

@@ -33,15 +33,20 @@ export interface LookupSession {
   readonly resolve: (needed: Needed) => Effect.Effect<Lookups>
 }
 
-/** @param earlier results that need no new lookup */
+/** @param earlier results that need no new lookup, except GIDs that are not from the API */
 export const lookupSession = Effect.fnUntraced(function* (earlier: Lookups | undefined) {
   const gidSource = yield* GidSource
   const waldur = yield* WaldurClient
   // Starts and registers in one step: `resolve` must not find a lookup without its fiber.
   const begin = yield* FiberSet.makeRuntime<never>()
   const lists = new Map<string, Fiber.Fiber<CustomerList | undefined>>()
-  const gids = new Map(earlier?.gids)
-  const requested = new Set(gids.keys())
+  const known: ProjectGids = earlier?.gids ?? new Map()
+  const gids = new Map<string, ProjectGid>()
+  const requested = new Set<string>()
+  const isRequested = (project: string) => {
+    const gid = known.get(project)
+    return (gid !== undefined && isSettled(gid)) || requested.has(project)
+  }
   const gidLookups: Array<Fiber.Fiber<void>> = []
   let hasFailed = false
 
@@ -54,7 +59,7 @@ export const lookupSession = Effect.fnUntraced(function* (earlier: Lookups | und
 
   const lookUpGids = (projects: Iterable<string>) => {
     const fresh = new Set<string>()
-    for (const project of projects) if (!requested.has(project)) fresh.add(project)
+    for (const project of projects) if (!isRequested(project)) fresh.add(project)
     if (fresh.size === 0) return
     for (const project of fresh) requested.add(project)
     const lookup = Effect.map(gidSource.of(fresh), (found) => {
@@ -76,7 +81,7 @@ export const lookupSession = Effect.fnUntraced(function* (earlier: Lookups | und
     resolve: Effect.fnUntraced(function* ({ offerings, projects }) {
       readLists(offerings)
       const rest: Array<string> = []
-      yield* cooperatively(projects, (project) => void (requested.has(project) || rest.push(project)))
+      yield* cooperatively(projects, (project) => void (isRequested(project) || rest.push(project)))
       lookUpGids(rest)
       for (const lookup of gidLookups) yield* Fiber.join(lookup)
       const customers = new Map<string, CustomerList | undefined>()
@@ -84,7 +89,11 @@ export const lookupSession = Effect.fnUntraced(function* (earlier: Lookups | und
         const fiber = lists.get(offering)
         customers.set(offering, fiber === undefined ? earlier?.customers.get(offering) : yield* Fiber.join(fiber))
       }
-      return { customers, gids: yield* gidSource.of(projects, gids) }
+      // After a failure, all of them together decide whether GIDs from before the start still count.
+      const isSame = !hasFailed && projects.size === known.size && isUnchanged(known, gids)
+      if (isSame) return { customers, gids: known }
+      const found = known.size === 0 ? gids : new Map([...known, ...gids])
+      return { customers, gids: yield* gidSource.of(projects, found) }
     }),
   }
   return session
@@ -119,6 +128,13 @@ export const stillGood = ({ customers, gids }: Lookups, changed: ReadonlyArray<W
   return { customers: lists, gids: new Map([...gids].filter(([, gid]) => isSettled(gid))) }
 }
 
+/** The projects whose GIDs are not from the API, and are looked up again. */
+export const unsettledIn = (gids: ProjectGids): ReadonlySet<string> => {
+  const projects = new Set<string>()
+  for (const [project, gid] of gids) if (!isSettled(gid)) projects.add(project)
+  return projects
+}
+
 export const everyCustomerIn = (list: CustomerList, resources: ReadonlyArray<WaldurResource>): boolean => {
   // The next full read requests it again.
   if (list === "refused" || resources.length === 0) return true
@@ -139,6 +155,15 @@ const sameGid = (a: ProjectGid, b: ProjectGid): boolean =>
   a === b ||
   Equal.equals({ ...a, failure: failureOf(a)?.message ?? "" }, { ...b, failure: failureOf(b)?.message ?? "" })
 
+/** Whether GIDs that were looked up again are those that were known. */
+const isUnchanged = (known: ProjectGids, again: ProjectGids): boolean => {
+  for (const [project, gid] of again) {
+    const before = known.get(project)
+    if (before === undefined || !sameGid(before, gid)) return false
+  }
+  return true
+}
+
 const isSettled = (gid: ProjectGid) => gid.status === "known" && gid.origin === "api"
 
 /**
@@ -147,8 +172,7 @@ const isSettled = (gid: ProjectGid) => gid.status === "known" && gid.origin === 
  */
 export const renewedLookups = Effect.fnUntraced(function* (last: Lookups, needed: Needed) {
   const { customers, gids } = last
-  const again = new Set<string>()
-  for (const [project, gid] of gids) if (!isSettled(gid)) again.add(project)
+  const again = unsettledIn(gids)
   const unread = [...customers.values()].includes(undefined)
   if (again.size === 0 && !unread) return last
   if (unread) return yield* Effect.flatMap(lookupSession(stillGood(last, [])), (session) => session.resolve(needed))

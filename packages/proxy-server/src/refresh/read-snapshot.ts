@@ -15,19 +15,27 @@ import type { Snapshot, TimedSnapshot } from "../snapshot/snapshot.ts"
 import { steadyMillis } from "../snapshot/steady-clock.ts"
 import { buildSnapshot, type KeptTree, type TreeChange } from "./build-snapshot.ts"
 import {
-  addDecoded,
   areLookupsSufficient,
   type DecodedRow,
   type DecodedRows,
   decodeRow,
   decodeRows,
-  differenceOf,
+  neededAfter,
   neededBy,
   type OwnOfferings,
   replaceRows,
+  updateRows,
 } from "./decoded-rows.ts"
 import { GidSource } from "./gid-source.ts"
-import { type Lookups, lookupSession, type Needed, renewedLookups, sameLookups, stillGood } from "./lookups.ts"
+import {
+  type Lookups,
+  lookupSession,
+  type Needed,
+  renewedLookups,
+  sameLookups,
+  stillGood,
+  unsettledIn,
+} from "./lookups.ts"
 import { GidsUnavailable, OfferingsInvisible, type RefreshError } from "./refresh-errors.ts"
 import { counted } from "./refresh-metrics.ts"
 
@@ -80,7 +88,10 @@ export const readSnapshot = Effect.fn("readSnapshot")(function* (
 
 /** Reads everything. */
 const readAll = Effect.fnUntraced(function* (last: ReadResult | undefined, readStartedAt: number) {
-  return yield* finish(yield* readUpstreams(last, readStartedAt))
+  const { cache } = yield* Settings
+  const kept = last?.basis && keptRead(last.basis, cache.fullRefreshEvery, readStartedAt)
+  const found = kept === undefined ? readUpstreams(last, readStartedAt) : readAndUpdate(last, kept, readStartedAt)
+  return yield* finish(yield* found)
 })
 
 /**
@@ -111,14 +122,45 @@ const keptRead = (basis: DeltaBasis, fullRefreshEvery: Duration.Duration, now: n
   return tree === undefined || isWholeTreeDue ? undefined : { tree, basis }
 }
 
-const changeSince = Effect.fnUntraced(function* ({ tree, basis }: KeptRead, rows: DecodedRows) {
-  const difference = yield* differenceOf(tree.rows, rows)
-  return difference && { tree: { ...tree, rows }, ...difference, lookups: basis.lookups }
+/** Reads all of Waldur, and finds what differs from the last read. */
+const readAndUpdate = Effect.fnUntraced(function* (
+  last: ReadResult | undefined,
+  { tree, basis }: KeptRead,
+  readStartedAt: number,
+): Effect.fn.Return<Found, WaldurError, Services | Scope.Scope> {
+  const { model } = yield* Settings
+  const waldur = yield* WaldurClient
+  const query = yield* resourceQuery
+  const session = yield* lookupSession({ customers: new Map(), gids: basis.lookups.gids })
+  yield* session.prefetch({ offerings: basis.needed.offerings, projects: unsettledIn(basis.lookups.gids) })
+  const { offerings, resources } = yield* Effect.all(
+    { offerings: readOfferings(basis.offerings), resources: waldur.readResources(query, basis.resources) },
+    { concurrency: "unbounded" },
+  )
+  const decode = (row: unknown) => decodeRow(row, model, offerings.own)
+  const updated = areSameOfferings(basis.offerings.own, offerings.own)
+    ? yield* updateRows(tree.rows, basis.resources.rows, resources.rows, decode)
+    : undefined
+  const rows = updated?.rows ?? (yield* decodeRows(resources.rows, model, offerings.own))
+  const needed = yield* updated === undefined ? neededBy(rows) : neededAfter(basis.needed, rows, updated.fresh)
+  const lookups = yield* session.resolve(needed)
+  const change: TreeChange | undefined = updated && {
+    tree: { ...tree, rows },
+    removed: updated.removed,
+    added: updated.added,
+    lookups: basis.lookups,
+  }
+  const wholeTreeAt = change === undefined ? readStartedAt : basis.wholeTreeAt
+  const fullReadAt = readStartedAt
+  return { readStartedAt, fullReadAt, wholeTreeAt, resources, rows, offerings, needed, lookups, change, last }
 })
 
 /** Reads all of Waldur; decodes rows and looks up customers and GIDs while pages still arrive. */
-const readUpstreams = Effect.fnUntraced(function* (last: ReadResult | undefined, readStartedAt: number) {
-  const { model, cache } = yield* Settings
+const readUpstreams = Effect.fnUntraced(function* (
+  last: ReadResult | undefined,
+  readStartedAt: number,
+): Effect.fn.Return<Found, WaldurError, Services | Scope.Scope> {
+  const { model } = yield* Settings
   const waldur = yield* WaldurClient
   const { prepare } = yield* GidSource
   const session = yield* lookupSession(undefined)
@@ -126,15 +168,12 @@ const readUpstreams = Effect.fnUntraced(function* (last: ReadResult | undefined,
   const query = yield* resourceQuery
   const basis = last?.basis
   const known = basis?.offerings
-  let kept = basis && keptRead(basis, cache.fullRefreshEvery, readStartedAt)
   let own: OwnOfferings | undefined
   const decoded = new Map<unknown, DecodedRow>()
   const { offerings, resources } = yield* Effect.all(
     {
       offerings: Effect.tap(readOfferings(known), (offerings) =>
-        Effect.gen(function* () {
-          if (kept !== undefined && !areSameOfferings(kept.basis.offerings.own, offerings.own)) kept = undefined
-          if (kept !== undefined) yield* addDecoded(decoded, kept.basis.resources.rows, kept.tree.rows)
+        Effect.sync(() => {
           own = offerings.own
         }),
       ),
@@ -157,10 +196,19 @@ const readUpstreams = Effect.fnUntraced(function* (last: ReadResult | undefined,
   const rows = yield* decodeRows(resources.rows, model, offerings.own, decoded)
   const needed = yield* neededBy(rows)
   const lookups = yield* session.resolve(needed)
-  const change: TreeChange | undefined = kept && (yield* changeSince(kept, rows))
-  const wholeTreeAt = change === undefined || basis === undefined ? readStartedAt : basis.wholeTreeAt
-  const found = { readStartedAt, fullReadAt: readStartedAt, wholeTreeAt, resources, rows, offerings, needed, lookups }
-  return { ...found, change, last }
+  const [fullReadAt, wholeTreeAt] = [readStartedAt, readStartedAt]
+  return {
+    readStartedAt,
+    fullReadAt,
+    wholeTreeAt,
+    resources,
+    rows,
+    offerings,
+    needed,
+    lookups,
+    change: undefined,
+    last,
+  }
 })
 
 const areSameOfferings = (before: OwnOfferings, now: OwnOfferings): boolean =>
