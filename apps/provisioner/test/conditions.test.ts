@@ -89,16 +89,55 @@ test("a condition is False with its reason after a failed act on the disk, and U
   }
 })
 
-test("a failed report does not change the condition of the directory", () => {
+test("a failed report does not change the condition of the directory, whether it was made now or before", () => {
   const item = planOf(one)
-  const active = { ...one, status: "active" } as const
-  for (const [outcome, status] of [
-    ["unknown", "Unknown"],
-    ["refused", "False"],
-  ] as const) {
-    const statuses = after(active, { item, result: resultOf(item, [create, "made"], [done, outcome]) })
-    expect(told(statuses, active)).toEqual(["True AsListed", "True AsListed", `${status} ${outcome}`])
+  for (const entry of [one, { ...one, status: "active" } as const])
+    for (const [outcome, status] of [
+      ["unknown", "Unknown"],
+      ["refused", "False"],
+    ] as const)
+      for (const acts of [[[create, "made"] as const], []]) {
+        const statuses = after(entry, { item, result: resultOf(item, ...acts, [done, outcome]) })
+        expect(told(statuses, entry)).toEqual(["True AsListed", "True AsListed", `${status} ${outcome}`])
+      }
+})
+
+test("an order that is only approved, rejected or given up claims no directory", () => {
+  const url = "https://waldur.example.org/x/"
+  const waiting = anEntry({ status: "pending", approve_by_provider_url: url })
+  for (const [entry, act] of [
+    [waiting, { act: "approve", url }],
+    [waiting, { act: "reject", url, reason: "full" }],
+    [one, { act: "erred", url, message: "failed" }],
+  ] as ReadonlyArray<readonly [StorageEntry, Act]>) {
+    const item = planOf(entry, { sign: "~", acts: [act] })
+    expect(told(after(entry, { item, result: resultOf(item, [act, "done"]) }), entry)).toEqual([
+      "Unknown NotRequired",
+      "Unknown NotRequired",
+      `True ${act.act}`,
+    ])
   }
+  expect(told(after(waiting), waiting)[2]).toBe("Unknown AwaitsApproval")
+})
+
+test("the quota condition during an Update is that of the new quotas", () => {
+  const { quotas } = anEntry()
+  for (const [entry, expected] of [
+    [{ quotas: null, newQuotas: quotas }, "True AsListed"],
+    [{ quotas, newQuotas: null }, "Unknown NoQuotaListed"],
+  ] as const) {
+    const updating = anEntry({ status: "updating", ...executing, ...entry })
+    expect(told(after(updating), updating)[1]).toBe(expected)
+  }
+})
+
+test("an entry that the cycle did not look at and that has no conditions yet has unknown ones", () => {
+  const active = anEntry()
+  expect(told(after(active, { wasExamined: false }), active)).toEqual([
+    "Unknown NotExamined",
+    "Unknown NotExamined",
+    "True NothingToReport",
+  ])
 })
 
 test("a condition of an entry that needs an operator is False, with the note", () => {

@@ -30,7 +30,9 @@ const save = async (path: string, texts: Iterable<string>) => {
   const directory = dirname(target)
   const unfinished = join(directory, unfinishedName(basename(target)))
   await removeLeftovers(directory, basename(target))
-  await replaceFile(target, unfinished, old === undefined ? 0o666 : old.mode & 0o777, async (file) => {
+  const mode = old === undefined ? 0o666 : old.mode & 0o777
+  await replaceFile(target, unfinished, mode, async (file) => {
+    if (old !== undefined && ((await file.stat()).mode & 0o777) !== mode) await file.chmod(mode)
     let block = ""
     for (const text of texts) {
       block += text

@@ -79,11 +79,11 @@ describe("a file that is saved atomically", () => {
     const path = join(directory, "there", "entries.json")
     await mkdir(join(directory, "there"))
     await writeFile(path, "old")
-    await chmod(path, 0o640)
+    await chmod(path, 0o660)
     await symlink(path, join(directory, "link.json"))
     await save(join(directory, "link.json"), 1, "new").ended
     expect(await readFile(path, "utf8")).toBe("new\n")
-    expect((await stat(path)).mode & 0o777).toBe(0o640)
+    expect((await stat(path)).mode & 0o777).toBe(0o660)
     expect((await readdir(directory)).toSorted()).toEqual(["link.json", "there"])
   })
 })

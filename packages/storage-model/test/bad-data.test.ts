@@ -53,7 +53,7 @@ describe("a malformed row", () => {
     })
     expect(field).toBe("slug")
     expect(reason).toBe(
-      "missing; expected a text; also customer_slug: expected string; also order_in_progress.state: expected string | null",
+      "missing; expected a string; also customer_slug: expected string; also order_in_progress.state: expected string | null",
     )
     for (const name of [
       "uuid",

@@ -14,7 +14,7 @@ import { conditionsAfter, type Statuses } from "../loop/conditions.ts"
 import { type CycleOutcome, inScope, makeCycles } from "../loop/cycle.ts"
 import { observeAll, type Systems } from "../loop/observe.ts"
 import { type ActResult, isSuccess } from "../loop/perform.ts"
-import { sendReports } from "../loop/report.ts"
+import { reportSender } from "../loop/report.ts"
 import { plan } from "../plan/plan.ts"
 import { loadSettings, type ProvisionerSettings } from "../settings/load-settings.ts"
 import { type ScopeFlags, scopeOf } from "./flags.ts"
@@ -106,7 +106,7 @@ export const writeSession = Effect.fnUntraced(function* (
   const cycle = yield* makeCycles({
     systems,
     journal,
-    send: sendReports(waldur),
+    send: reportSender(waldur),
     settings: {
       ...settings,
       maxRemovals: Option.getOrElse(flags.maxRemovals, () => settings.maxRemovals),

@@ -2,15 +2,15 @@
 import { escapeControls } from "@cscs/proxy-server"
 import type { Act, Plan } from "../plan/plan.ts"
 
-/** JSON, in which quotas, which are bigints, are decimal strings. */
-export const planJson = (value: unknown, indent = 2): string =>
-  JSON.stringify(value, (_, inner: unknown) => (typeof inner === "bigint" ? String(inner) : inner), indent)
+/** A value as JSON. Bigints, which are quotas, become decimal strings. */
+export const planJson = (value: unknown): string =>
+  JSON.stringify(value, (_, inner: unknown) => (typeof inner === "bigint" ? String(inner) : inner), 2)
 
-/** A line for each entry, and the counts. */
+/** One line per item of the plan, then the counts. */
 export const planText = ({ items, counts, etag }: Plan): string => {
   const lines = items.map(
     ({ sign, path, itemId, acts, note }) =>
-      `${sign} ${escapeControls(path === "" ? itemId : path)}: ${escapeControls([...acts.map(actText), ...(note === undefined ? [] : [note])].join("; then "))}`,
+      `${sign} ${escapeControls(path || itemId || "(no itemId)")}: ${escapeControls([...acts.map(actText), ...(note === undefined ? [] : [note])].join("; then "))}`,
   )
   const summary = `${counts["+"]} to create, ${counts["~"]} to change or report, ${counts["-"]} to remove, ${counts["!"]} for an operator (list ${etag})`
   return `${[...lines, summary].join("\n")}\n`
@@ -24,8 +24,8 @@ const actText = (act: Act): string => {
       return `create, group ${act.listed.gid}, mode ${act.listed.mode.toString(8)}, ${quotaText(act)}`
     case "change":
       return act.differences.length === 0
-        ? `set group, mode and ${quotaText(act)}`
-        : `change ${act.differences.join(", ")}`
+        ? `set group and mode, ${quotaText(act)}`
+        : `correct: ${act.differences.join("; ")}`
     case "move":
       return `move from ${act.from}`
     case "restore":
@@ -45,9 +45,10 @@ const actText = (act: Act): string => {
   }
 }
 
-const quotaText = ({ listed: { quotas } }: Extract<Act, { readonly listed: unknown }>): string =>
-  quotas === null
-    ? "quotas as they are"
-    : Object.entries(quotas)
-        .map(([kind, amount]) => `${kind} ${amount}`)
-        .join(", ")
+const quotaText = ({ act, listed: { quotas } }: Extract<Act, { readonly listed: unknown }>): string => {
+  if (quotas === null) return act === "create" ? "no quotas" : "quotas unchanged"
+  const amounts = Object.entries(quotas).map(([kind, amount]) =>
+    kind.startsWith("space") ? `${kind} ${amount} bytes` : `${kind} ${amount}`,
+  )
+  return amounts.join(", ")
+}

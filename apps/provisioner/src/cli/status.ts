@@ -52,7 +52,12 @@ export const status = Command.make(
       // Each user's dashboard reads the file.
       const text = `${JSON.stringify({ version: 1, timestamp: Math.floor(now / 1000), quotas })}\n`
       yield* Effect.tryPromise({
-        try: () => replaceFile(path, `${path}.${process.pid}`, 0o644, (file) => file.writeFile(text)),
+        try: () =>
+          replaceFile(path, `${path}.${process.pid}`, 0o644, async (file) => {
+            // A umask must not keep the dashboards from reading it.
+            await file.chmod(0o644)
+            await file.writeFile(text)
+          }),
         catch: (cause) => new CannotWrite({ path, reason: (cause as Error).message }),
       })
     }

@@ -1,6 +1,6 @@
 /** Conditions of each item, as `status` shows them and metrics count them. Pure. */
 import { gidOf, keyOf, type StorageEntry } from "@cscs/storage-model"
-import { orderStateOf } from "../plan/decide.ts"
+import { type Decision, decide, orderStateOf } from "../plan/decide.ts"
 import type { PlanItem } from "../plan/plan.ts"
 import { digestOf } from "./cycle.ts"
 import { type ItemResult, isSuccess } from "./perform.ts"
@@ -55,8 +55,8 @@ export const conditionsAfter = (
       const key = keyOf(entry)
       const old = before[key]
       if (old !== undefined && !about.wasExamined(key)) return [key, old]
-      const assessed = assess(entry, planned.get(key), results.get(key))
-      const since = (name: keyof ItemStatus["conditions"]): Condition => {
+      const assessed = about.wasExamined(key) ? assess(entry, planned.get(key), results.get(key)) : notExamined(entry)
+      const conditionOf = (name: keyof ItemStatus["conditions"]): Condition => {
         const previous = old?.conditions[name]
         return { ...assessed[name], since: previous?.status === assessed[name].status ? previous.since : now }
       }
@@ -70,9 +70,9 @@ export const conditionsAfter = (
         gid: gidOf(entry) ?? 0,
         digest: digestOf(entry),
         conditions: {
-          DirectoryReady: since("DirectoryReady"),
-          QuotaApplied: since("QuotaApplied"),
-          Reported: since("Reported"),
+          DirectoryReady: conditionOf("DirectoryReady"),
+          QuotaApplied: conditionOf("QuotaApplied"),
+          Reported: conditionOf("Reported"),
         },
       }
       return [key, status]
@@ -80,16 +80,23 @@ export const conditionsAfter = (
   )
 }
 
-const assess = (
-  entry: StorageEntry,
-  item: PlanItem | undefined,
-  result: ItemResult | undefined,
-): Readonly<Record<keyof ItemStatus["conditions"], Assessment>> => {
+type Assessments = Readonly<Record<keyof ItemStatus["conditions"], Assessment>>
+
+/** For an entry without earlier conditions, such as after a restart. */
+const notExamined = (entry: StorageEntry): Assessments => {
+  const unknown: Assessment = { status: "Unknown", reason: "NotExamined" }
+  return { DirectoryReady: unknown, QuotaApplied: unknown, Reported: reportCondition(entry, undefined, {}) }
+}
+
+const assess = (entry: StorageEntry, item: PlanItem | undefined, result: ItemResult | undefined): Assessments => {
   const failed = result?.results.find(({ outcome }) => !isSuccess(outcome))
   const detail = failed?.detail ?? item?.note
   const message = detail === undefined ? {} : { message: detail }
-  const directory = directoryCondition(entry, item, result, failed, message)
-  const isWithoutQuota = entry.quotas === null && directory.status === "True"
+  const decision = decide(entry)
+  const directory = directoryCondition(entry, decision, item, result, failed, message)
+  // During an Update the new quotas are applied.
+  const quotas = decision.kind === "keep" ? decision.quotas : entry.quotas
+  const isWithoutQuota = quotas === null && directory.status === "True"
   return {
     DirectoryReady: directory,
     QuotaApplied: isWithoutQuota ? { status: "Unknown", reason: "NoQuotaListed" } : directory,
@@ -99,9 +106,10 @@ const assess = (
 
 type Message = Pick<Assessment, "message">
 
-/** @param failed the first act of the cycle that failed */
+/** @param failed the item's act that failed in this cycle, if any */
 const directoryCondition = (
-  { status, target: { targetType } }: StorageEntry,
+  { status }: StorageEntry,
+  decision: Decision,
   item: PlanItem | undefined,
   result: ItemResult | undefined,
   failed: ItemResult["results"][number] | undefined,
@@ -111,11 +119,14 @@ const directoryCondition = (
     return { status: failed.outcome === "UnknownOutcome" ? "Unknown" : "False", reason: failed.outcome, ...message }
   }
   if (item?.sign === "!") return { status: "False", reason: "NeedsPerson", ...message }
+  const isInService = status === "active" || status === "updating"
+  // No act on the disk failed. An order that is given up has none.
+  const isGivenUp = item?.acts.some(({ act }) => act === "erred") === true
+  const isMade = decision.kind === "keep" && result !== undefined && !isGivenUp
   // The folder of a tenant or customer exists if there is nothing to do for it.
-  const isFolder = targetType === "tenant" || targetType === "customer"
-  const isThere = status === "active" || status === "updating"
-  const isThereNow = status === "pending" && (result?.isDone || isFolder)
-  return isThere || isThereNow ? { status: "True", reason: "AsListed" } : { status: "Unknown", reason: "NotRequired" }
+  return isInService || isMade || decision.kind === "parent"
+    ? { status: "True", reason: "AsListed" }
+    : { status: "Unknown", reason: "NotRequired" }
 }
 
 const reportCondition = (entry: StorageEntry, result: ItemResult | undefined, message: Message): Assessment => {
@@ -124,7 +135,12 @@ const reportCondition = (entry: StorageEntry, result: ItemResult | undefined, me
   if (last !== undefined) {
     return { status: last.outcome === "unknown" ? "Unknown" : "False", reason: last.outcome, ...message }
   }
-  return orderStateOf(entry) === "executing"
-    ? { status: "False", reason: "OrderInProgress" }
-    : { status: "True", reason: "NothingToReport" }
+  switch (orderStateOf(entry)) {
+    case "waiting":
+      return { status: "Unknown", reason: "AwaitsApproval" }
+    case "executing":
+      return { status: "False", reason: "OrderInProgress" }
+    case "none":
+      return { status: "True", reason: "NothingToReport" }
+  }
 }

@@ -5,7 +5,7 @@ import { secondsLater } from "./instants.ts"
 
 /** Every copy of an order in the world, and its resource. */
 export interface FoundOrder {
-  /** At least one: recorded rows contain copies of the listed order, generated rows the same object. */
+  /** At least one: recorded rows contain copies of the order in `world.orders`, generated rows that object itself. */
   copies: WaldurRecord[]
   resource: WaldurRecord | undefined
 }
@@ -31,7 +31,7 @@ export function findOrder(world: World, uuid: string): FoundOrder | undefined {
   return { copies: [...copies], resource }
 }
 
-/** Sets fields and `modified`, and advances the world's time. */
+/** Sets fields of the rows, and `modified` to the world's time, which it then advances by one second. */
 export function change(world: World, rows: readonly WaldurRecord[], fields: WaldurRecord): void {
   for (const row of rows) Object.assign(row, structuredClone(fields), { modified: world.now })
   world.now = secondsLater(world.now, 1)

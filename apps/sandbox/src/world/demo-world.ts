@@ -8,13 +8,14 @@ const SCRATCH = { offering: "iopsstor", dataType: "scratch" } as const
 const ARCHIVE = { dataType: "archive" } as const
 const GROUP_ONLY = attribute("permissions", "2770")
 
-/** Home directories hold many small files, so their inodes do not follow from the space. */
+/** Inodes for many small files, which need more than follows from the space. */
 const inodes = (softMillions: number, hardMillions: number) => ({
   soft_quota_inodes: softMillions * 1_000_000,
   hard_quota_inodes: hardMillions * 1_000_000,
 })
+/** In TB. */
 const space = (soft: number, hard: number) => ({ soft_quota_space: soft, hard_quota_space: hard })
-/** An Update to another size that the provider has accepted. */
+/** A resource with an executing Update from one size to another, in TB. */
 const grows = (from: number, to: number) => ({
   storage: from,
   state: "Updating",
@@ -26,8 +27,8 @@ const grows = (from: number, to: number) => ({
   },
 })
 
-/** Storage of Swiss research projects, ordered over three years. */
-const ORDERED: readonly CaseSpec[] = [
+/** Storage of Swiss research projects, created in this order over two and a half years. */
+const DEMO_CASES: readonly CaseSpec[] = [
   spec("climphys", "project storage", "ethz", "climphys", "Storylines of extreme events", { storage: 800 }),
   spec("reanalysis-ch", "archive", "mch", "reanalysis-ch", "Swiss regional reanalysis", { ...ARCHIVE, storage: 2000 }),
   spec("cosmo-lab", "project storage", "epfl", "cosmo-lab", "Atomistic machine learning", { storage: 120 }),
@@ -59,13 +60,27 @@ const ORDERED: readonly CaseSpec[] = [
     storage: 5,
     options: inodes(12, 15),
   }),
-  spec("exclaim", "project storage that grows", "ethz", "exclaim", "Kilometre-scale ICON", grows(1200, 1600)),
+  spec(
+    "exclaim",
+    "project storage that is being enlarged",
+    "ethz",
+    "exclaim",
+    "Kilometre-scale ICON",
+    grows(1200, 1600),
+  ),
   spec("inca", "scratch", "mch", "inca", "Nowcasting over the Alps", { ...SCRATCH, storage: 20 }),
-  spec("nanoribbons", "project storage that is removed", "empa", "nanoribbons", "On-surface synthesis of nanoribbons", {
-    storage: 30,
-    state: "Terminating",
-    order: { type: "Terminate", state: "executing" },
-  }),
+  spec(
+    "nanoribbons",
+    "project storage that is being removed",
+    "empa",
+    "nanoribbons",
+    "On-surface synthesis of nanoribbons",
+    {
+      storage: 30,
+      state: "Terminating",
+      order: { type: "Terminate", state: "executing" },
+    },
+  ),
   spec("snow-home", "homes", "wsl", "snow-model", "Snow cover of the Alps", {
     ...HOME,
     storage: 10,
@@ -84,7 +99,7 @@ const ORDERED: readonly CaseSpec[] = [
   spec("apertus-scratch", "scratch", "ethz", "apertus", "Open language models", { ...SCRATCH, storage: 300 }),
   spec("sls-imaging", "archive", "psi", "sls-imaging", "X-ray tomography at the SLS", { ...ARCHIVE, storage: 650 }),
   spec("seismo", "project storage", "ethz", "seismo", "Full-waveform seismic inversion", { storage: 60 }),
-  spec("icon-ch1", "scratch that grows", "mch", "icon-ch1", "Ensemble forecasts at one kilometre", {
+  spec("icon-ch1", "scratch that is being enlarged", "mch", "icon-ch1", "Ensemble forecasts at one kilometre", {
     ...SCRATCH,
     ...grows(40, 60),
   }),
@@ -101,5 +116,5 @@ const STEP = 40 * 86_400_000_000
 
 /** Builds the demo's world, which is always the same: all of it is served, and its tree fits on one screen. */
 export function buildDemoWorld(): World {
-  return buildFrom({ cases: ORDERED, step: STEP })
+  return buildFrom({ cases: DEMO_CASES, step: STEP })
 }

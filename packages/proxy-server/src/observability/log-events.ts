@@ -1,5 +1,5 @@
 /**
- * The codes of log lines. Programs (Sentry, alerts on logs, tests) match a line's `event`; its message is for people
+ * The codes of the storage proxy's log lines. Programs (Sentry, alerts on logs, tests) match a line's `event`; its message is for people
  * and may change. A code keeps its meaning, which docs/operations.md describes.
  */
 import { Effect } from "effect"

@@ -4,10 +4,12 @@ import { dirname } from "node:path"
 
 /**
  * Replaces a file atomically: the new one is written beside it and takes its place once it is complete and on disk. A
- * crash or a power cut leaves one of the two. If anything fails, the old one stays and the new one is removed.
+ * crash or a power cut leaves one of the two at `path`, and perhaps `unfinished`. Rejects with the first error; the old
+ * file then stays, and the new one is removed.
  *
- * @param unfinished the path of the new file while it is written, in the same directory; what a crash left there is removed
- * @param mode the permissions of the new file
+ * @param unfinished the path of the new file while it is written, in the same directory, for one writer at a time; what a
+ *   crash left there is removed
+ * @param mode the permissions of the new file, less the umask
  */
 export const replaceFile = async (
   path: string,

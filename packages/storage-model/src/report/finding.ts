@@ -17,7 +17,7 @@ export const skipCodes = {
 /** Warnings about a resource or customer that is served anyway, by code; the texts appear in docs/rules.md. */
 export const warningCodes = {
   "unknown-data-type": "Its data type is unknown; it is served as a project's.",
-  "ignored-value": "A value is invalid and ignored.",
+  "ignored-value": "A value is invalid and ignored, or too large and capped.",
   "soft-above-hard": "A soft quota is above the hard quota and is lowered to it.",
   "customer-fallback": "The customer's name comes from the resource, not from the offering's list of customers.",
   "shared-mount-point": "Another resource or customer has the same directory.",

@@ -19,8 +19,8 @@ const targetByType: Readonly<Record<string, TargetType>> = {
 /** The data types that the model knows. */
 export const knownDataTypes: ReadonlyArray<string> = Object.keys(targetByType)
 
-const noField = "attributes.storage_data_type"
-const byDefault = ruling("data type", "store", noField, "data-type/default")
+const defaultField = "attributes.storage_data_type"
+const byDefault = ruling("data type", "store", defaultField, "data-type/default")
 
 /** A resource's `storage_data_type`, trimmed and lowercased; `store` if it is missing, null or empty everywhere. */
 export const dataTypeOf = (resource: {
@@ -34,7 +34,7 @@ export const dataTypeOf = (resource: {
     const found = property(values, "storage_data_type")
     if (found === undefined || found === null) continue
     const field = `${path}.storage_data_type`
-    if (typeof found !== "string") return badData(problem(field, found, "expected a text"))
+    if (typeof found !== "string") return badData(problem(field, found, "expected a string"))
     const given = found.trim()
     if (given === "") continue
     // Checked before lowercasing, which turns some non-ASCII letters into ASCII ones, such as the Kelvin sign.
@@ -47,8 +47,9 @@ export const dataTypeOf = (resource: {
 }
 
 /**
- * All storage data types that a resource or its order names anywhere: the data may be in the directory of a type that is
- * outdated, or that does not apply yet.
+ * All valid storage data types in a resource's options and attributes and in its order's old and new options, objects in
+ * them included; without the default. The data may be in the directory of a type that is outdated, or that does not apply
+ * yet.
  */
 export const dataTypesNamedBy = (resource: {
   readonly attributes?: unknown

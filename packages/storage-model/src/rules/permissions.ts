@@ -7,7 +7,7 @@ import { brokenFolders, type Places } from "./storage-folder.ts"
 export const defaultPermissions = "775"
 
 const octal = /^[0-7]{3,4}$/
-const wanted = 'expected 3 or 4 octal digits in a text, such as "2770"'
+const wanted = 'expected 3 or 4 octal digits in a string, such as "2770"'
 
 const isSet = (value: unknown) => value !== undefined && value !== null && value !== ""
 

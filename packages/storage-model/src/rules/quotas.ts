@@ -37,7 +37,8 @@ type Which = "" | "old " | "new "
 
 /**
  * The values of some keys in layered objects, highest precedence first: later layers before earlier ones, and within a
- * layer in the order of the keys. Keys after the first are misspellings that are in use in Waldur's forms.
+ * layer in the order of the keys. Keys after the first are misspellings that are in use in Waldur's forms. A key counts
+ * only in the last layer that has it, even if its value there is invalid.
  */
 const originsOf = (layers: ReadonlyArray<Layer>, keys: ReadonlyArray<string>): ReadonlyArray<Origin> => {
   const origins: Array<Origin & { readonly key: string }> = []
@@ -51,7 +52,10 @@ const originsOf = (layers: ReadonlyArray<Layer>, keys: ReadonlyArray<string>): R
   return origins
 }
 
-/** The fields of an override: an option in each of its spellings; a field of the storage folder or of the attributes. */
+/**
+ * The fields of an override: an option in each of its spellings; a field of the storage folder or of the attributes, except
+ * for the soft space quota, which is the limit in Waldur's order form.
+ */
 const overrides = {
   softSpace: { option: ["soft_quota_space"], field: undefined },
   hardSpace: { option: ["hard_quota_space"], field: "hard_quota_space" },
@@ -65,7 +69,7 @@ type Override = keyof typeof overrides
  * `hard_quota_space` in TB, `soft_quota_inodes` and `hard_quota_inodes` as counts.
  *
  * Quotas of 0 are omitted: an option of 0 is not an override, and Waldur's forms reject it. An empty object is not worth a
- * report. Once reported, options take precedence over later limits.
+ * report. Once reported, options take precedence over later limits: report again after each Update.
  *
  * @param quotas `newQuotas` of an Update, else `quotas`; `null` if they are unknown
  */
@@ -111,27 +115,28 @@ type Quotas = ReadonlyArray<Quota> | null
 
 /**
  * The quotas for layered `limits` and overrides: space in TB (`tera`), inodes as a count (`none`), each soft before hard.
- * `null` if neither space quota is above 0.
+ * `null` if the hard space quota is not above 0. A soft quota or one of inodes is 0 if it follows from a limit of 0.
  *
- * @param unlessRepeating the limit before an Update that changes it; a value equal to it does not count as an override
+ * @param replacedLimit the limit that an Update replaces; an override that only repeats what followed from it counts only
+ *   if the order itself contains it
  */
 const quotasFor = (
   limits: ReadonlyArray<Layer>,
   places: Places,
   settings: InodeSettings,
   which: Which,
-  unlessRepeating?: Amount,
+  replacedLimit?: Amount,
 ): Derived<Quotas> => {
   const storage = storageLimit(limits, settings)
   const remarks: Array<Remark> = [...storage.remarks]
   const amountOf = (part: Override): Amount => {
-    const old = unlessRepeating === undefined ? undefined : byLimit(part, unlessRepeating, settings).value
+    const old = replacedLimit === undefined ? undefined : byLimit(part, replacedLimit, settings).value
     return overrideFrom(places, part, old, remarks) ?? byLimit(part, storage, settings)
   }
   const [softSpace, hardSpace] = [amountOf("softSpace"), amountOf("hardSpace")]
   const [softInodes, hardInodes] = [amountOf("softInodes"), amountOf("hardInodes")]
   const space = notAbove(hardSpace, softSpace, "space", remarks)
-  if (space.value <= 0 && hardSpace.value <= 0) {
+  if (hardSpace.value <= 0) {
     const rulings = [ruling(`${which}quotas`, null, hardSpace.field, "quota/none", { by: hardSpace })]
     return { value: null, rulings, remarks }
   }
@@ -156,7 +161,7 @@ const quotasFor = (
 const rulingOf = (decides: DecidedField, { value, field, rule, facts }: Amount): Ruling<number> =>
   ruling(decides, value, field, rule, facts)
 
-/** A soft quota, lowered to the hard one if it is above it. */
+/** The soft quota, lowered to the hard one if it exceeds that; adds a remark then. */
 const notAbove = (hard: Amount, soft: Amount, what: string, remarks: Array<Remark>): Amount => {
   if (soft.value <= hard.value) return soft
   const reason = `the soft ${what} quota is above the hard quota of ${hard.value}; lowered to it`
@@ -177,7 +182,7 @@ const storageLimit = (limits: ReadonlyArray<Layer>, settings: InodeSettings): Am
   if (origin === undefined || origin.found === null) return limit(0, "quota/limit-missing")
   const value = finiteDecimal(origin.found)
   if (value === undefined || value < 0) {
-    return limit(0, "quota/limit-unusable", "expected a non-negative number of TB; treated as 0")
+    return limit(0, "quota/limit-unusable", "expected a non-negative number of TB of at most 2^53 - 1; treated as 0")
   }
   const isExact = value * settings.inodeBaseMultiplier * settings.inodeHardCoefficient <= Number.MAX_SAFE_INTEGER
   const most = `each inode quota is at most ${Number.MAX_SAFE_INTEGER}`
@@ -197,11 +202,11 @@ const overrideFrom = (
     if (found === null) continue
     const given = finiteDecimal(found)
     if (given === undefined || given <= 0) {
-      remarks.push(remark("ignored-value", field, found, "expected a number above 0; ignored"))
+      remarks.push(remark("ignored-value", field, found, "expected a number above 0 and of at most 2^53 - 1; ignored"))
       continue
     }
     const value = part === "softInodes" || part === "hardInodes" ? wholeInodes(given) : given
-    if (value === old && !field.startsWith(inOrder)) continue
+    if (value === old && !field.startsWith(orderPrefix)) continue
     const rule = field.startsWith("attributes") ? "quota/attribute" : "quota/option"
     return { value, field, rule, facts: undefined, remarks: none }
   }
@@ -217,7 +222,7 @@ const originsIn = ({ options, further }: Places, part: Override): ReadonlyArray<
   return [...origins, ...others.filter(({ found }) => found !== undefined)]
 }
 
-const inOrder = "order_in_progress."
+const orderPrefix = "order_in_progress."
 
 /** The quotas of an entry; `oldQuotas` and `newQuotas` only while an Update order changes limits or options. */
 interface EntryQuotas {
@@ -227,7 +232,8 @@ interface EntryQuotas {
 }
 
 /**
- * The quotas of a project entry. Inodes follow `limits.storage` only, even if an option overrides the space.
+ * The quotas of a resource's entry. Inodes without an override follow `limits.storage`, even if an option overrides the
+ * space. A refusal if the options of the order contain several storage folders.
  *
  * @param places the resource's own overrides
  */
@@ -251,12 +257,13 @@ export const quotasOf = (
   const oldLimits = [limits, change.oldLimits]
   const newLimits = [limits, change.newLimits]
   const before = quotasFor(oldLimits, oldPlaces.success, settings, "old ")
-  // Provisioners report the quotas that they set as options; such an option must not outlive the limit it came from.
+  // Provisioners report the quotas that they set as options. One that only repeats the old limit must not hold back the new
+  // one; after the order it counts again, unless the provisioner reports `newQuotas`.
   const oldLimit = storageLimit(oldLimits, settings)
   const newLimit = storageLimit(newLimits, settings)
   const replaced = newLimit.value === oldLimit.value ? undefined : oldLimit
   const after = quotasFor(newLimits, newPlaces.success, settings, "new ", replaced)
-  remarks.push(...before.remarks, ...newLimit.remarks, ...after.remarks)
+  remarks.push(...before.remarks, ...after.remarks)
   return {
     value: { quotas: now.value, oldQuotas: before.value, newQuotas: after.value },
     rulings: [...now.rulings, ...before.rulings, ...after.rulings],
@@ -278,10 +285,10 @@ const layer = (path: string, values: unknown, remarks: Array<Remark>): Layer => 
   return { path, values }
 }
 
-/** What an Update order in progress changes; `undefined` if it holds neither limits nor options. */
+/** What an Update order changes; `undefined` if none is in progress, or if it has neither limits nor options. */
 const changeOf = (order: WaldurOrder | null | undefined, remarks: Array<Remark>) => {
   if (order?.type !== "Update" || !isInProgress(order)) return undefined
-  const part = (path: string, values: unknown) => layer(`${inOrder}${path}`, values, remarks)
+  const part = (path: string, values: unknown) => layer(`${orderPrefix}${path}`, values, remarks)
   const change = {
     oldLimits: part("attributes.old_limits", property(order.attributes, "old_limits")),
     newLimits: part("limits", order.limits),

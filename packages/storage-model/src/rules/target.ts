@@ -67,7 +67,7 @@ export const projectItem = (
   unixGid: number,
 ): Derived<ProjectItem> | Refusal => {
   if (resource.project_name === undefined || resource.project_name === null) {
-    return badData(problem("project_name", resource.project_name, "missing; expected a text"))
+    return badData(problem("project_name", resource.project_name, "missing; expected a string"))
   }
   const value: ProjectItem = {
     itemId: deterministicId("project", resource.slug),

@@ -33,7 +33,7 @@ export const QUOTAS = [
   limit("limit-fraction", "limits.storage is 0.5", "ice-core-q", 0.5),
   limit(
     "limit-odd-fraction",
-    "limits.storage is 0.1 + 0.2, which doubles do not hold exactly",
+    "limits.storage is 0.30000000000000004, the double of 0.1 + 0.2",
     "ice-core-r",
     0.1 + 0.2,
   ),
@@ -88,7 +88,7 @@ export const QUOTAS = [
     hard_quota_space: null,
   }),
   overrides("quota-space-zero", "both space overrides are 0", "gaia-p", { soft_quota_space: 0, hard_quota_space: 0 }),
-  overrides("quota-hard-space-zero", "the hard space override is 0, the soft one follows the limit", "gaia-q", {
+  overrides("quota-hard-space-zero", "the hard space override is 0, and there is no soft one", "gaia-q", {
     hard_quota_space: 0,
   }),
   overrides(
