@@ -75,7 +75,8 @@ const undecodable = (row: unknown): DecodedResources => {
 /**
  * Decodes Waldur's rows and yields to other work.
  *
- * @param done rows that have been decoded with the same offerings, which are not decoded again; it is extended
+ * @param done rows that were decoded ahead with the same offerings. Each is taken from it, and used once: `null`, or one
+ *   object, can be several rows, each of which has findings of its own
  */
 export const decodeRows = Effect.fnUntraced(function* (
   rows: ReadonlyArray<unknown>,
@@ -86,11 +87,23 @@ export const decodeRows = Effect.fnUntraced(function* (
   const all: DecodedRows = { rows: [], needs: { offerings: new Map(), projects: new Map() }, counts: new Map() }
   yield* cooperatively(rows, (row) => {
     const one = done.get(row) ?? decodeRow(row, model, offerings)
-    done.set(row, one)
+    done.delete(row)
     all.rows.push(one)
     count(all, one, 1)
   })
   return all
+})
+
+/** Decodes the rows of a page ahead of `decodeRows`, and returns what they need. */
+export const decodeAhead = Effect.fnUntraced(function* (
+  page: ReadonlyArray<unknown>,
+  model: ModelSettings,
+  offerings: OwnOfferings,
+  done: Map<unknown, DecodedRow>,
+): Effect.fn.Return<Needed> {
+  const all = yield* decodeRows(page, model, offerings, done)
+  for (const [position, row] of all.rows.entries()) done.set(page[position], row)
+  return yield* neededBy(all)
 })
 
 /**

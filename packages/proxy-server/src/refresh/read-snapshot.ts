@@ -18,6 +18,7 @@ import {
   areLookupsSufficient,
   type DecodedRow,
   type DecodedRows,
+  decodeAhead,
   decodeRow,
   decodeRows,
   neededAfter,
@@ -182,9 +183,7 @@ const readUpstreams = Effect.fnUntraced(function* (
           ...query,
           // Pages that arrive before the offerings are decoded at the end.
           onRows: (rows) =>
-            own === undefined
-              ? Effect.void
-              : decodeRows(rows, model, own, decoded).pipe(Effect.flatMap(neededBy), Effect.flatMap(session.prefetch)),
+            own === undefined ? Effect.void : Effect.flatMap(decodeAhead(rows, model, own, decoded), session.prefetch),
         },
         basis?.resources,
       ),
