@@ -26,7 +26,7 @@ test("plan, drift, status and --dry-run leave no trace; after apply there is no 
   ])
   expect(looks.map(({ code }) => code)).toEqual([2, 2, 0, 0, 1])
   expect(looks[1]?.out).toMatch(/^missing \/capstor\/store\/cscs: the folder is missing$/m)
-  expect(looks[2]?.out).toMatch(/No cycle has run yet/)
+  expect(looks[2]?.out).toMatch(/Nothing to show/)
   expect(readdirSync(join(root, "capstor"))).toEqual([])
   expect(existsSync(join(folder, "state"))).toBe(false)
   expect(looks[4]).toMatchObject({

@@ -49,12 +49,11 @@ export const status = Command.make(
     if (Option.isSome(openOndemand)) {
       const quotas = yield* openOnDemandQuotas(rows.flatMap(({ usage, ...item }) => (usage ? [{ item, usage }] : [])))
       const path = openOndemand.value
-      // Each user's dashboard reads the file.
       const text = `${JSON.stringify({ version: 1, timestamp: Math.floor(now / 1000), quotas })}\n`
       yield* Effect.tryPromise({
         try: () =>
           replaceFile(path, `${path}.${process.pid}`, 0o644, async (file) => {
-            // A umask must not keep the dashboards from reading it.
+            // Every user's dashboard reads the file, whatever the umask.
             await file.chmod(0o644)
             await file.writeFile(text)
           }),
@@ -65,11 +64,15 @@ export const status = Command.make(
   }, Effect.scoped),
 ).pipe(
   Command.withDescription(
-    "Print each item's conditions as of the last cycle, what is used of its quota now, and what is in the trash. Changes nothing.",
+    "Print each item's conditions as of the last cycle, what is used of its quota now, and what is in the trash. Changes nothing but the file of --open-ondemand.",
   ),
 )
 
-/** Whether a directory in the trash is older than its retention: an operator may delete it. */
+/**
+ * Whether a directory has been in the trash for longer than `retentionDays`, so that an operator may delete it.
+ *
+ * @param now milliseconds since 1970
+ */
 export const isExpired = ({ since }: Pick<Trashed, "since">, retentionDays: number, now: number): boolean =>
   now - Date.parse(since) > retentionDays * day
 
@@ -111,7 +114,8 @@ const statusText = (
       isExpired ? "expired" : "",
     ]),
   ]
-  if (rows.length === 0 && trash.length === 0) return "No cycle has run yet, and the trash is empty.\n"
+  if (rows.length === 0 && trash.length === 0)
+    return "Nothing to show: no cycle has recorded such an item, and the trash is empty.\n"
   return [conditions, measured.length === 0 ? [] : usage, trash.length === 0 ? [] : removed]
     .map(table)
     .concat(problems.map(escapeControls).join("\n"))

@@ -1,4 +1,7 @@
-/** One cycle: list, observation of the disk, plan, acts. What it remembers only saves work; correctness does not depend on it. */
+/**
+ * One cycle: list, observation of the disk, plan, acts. A restart loses what it remembers, which costs work and renews the limit of
+ * removals; that a report was sent is in the journal, too.
+ */
 import { createHash } from "node:crypto"
 import { elapsedOf } from "@cscs/http-transport"
 import { type EntryList, isReadAfter } from "@cscs/storage-client"
@@ -6,13 +9,14 @@ import { keyOf, type StorageEntry } from "@cscs/storage-model"
 import { Effect } from "effect"
 import type { Reader } from "../drivers/driver.ts"
 import type { Journal, JournalUnusable } from "../journal/journal.ts"
+import { decide } from "../plan/decide.ts"
 import { type Observation, orderOf, type Plan, type PlanInput, type PlanItem, plan } from "../plan/plan.ts"
 import { observeAll, type Systems } from "./observe.ts"
 import { type ActResult, type ItemResult, perform, type SendReport } from "./perform.ts"
 
-/** A list older than this, in milliseconds, removes nothing: its order may have ended since. */
+/** The age of a list, in milliseconds, above which nothing is removed: a Terminate order may have ended since. */
 const maxAgeForRemoval = 120_000
-/** The longest wait before an item is tried again, as a multiple of the first. */
+/** The longest wait before an item is tried again, as a multiple of the first; before jitter. */
 const maxBackoff = 100
 /** The first wait in milliseconds after a report of unknown outcome. */
 const afterUnknown = 1000
@@ -25,7 +29,9 @@ export interface Scope {
 }
 
 export interface CycleSettings extends Omit<PlanInput["settings"], "mayRemove"> {
+  /** Milliseconds between two looks at all directories. */
   readonly checkEvery: number
+  /** Milliseconds before an item is first tried again; doubled with each failure. */
   readonly retryAfter: number
   readonly scope: Scope
 }
@@ -71,7 +77,9 @@ export const makeCycles = Effect.fnUntraced(function* (about: {
   const settled = new Map<string, string>()
   let checkedAt = Number.NEGATIVE_INFINITY
   let last: EntryList | undefined
-  let idle = false
+  /** Whether the last cycle left nothing to do before another list or check. */
+  let wasIdle = false
+  let counts = noCounts
   let removalsLeft = settings.maxRemovals
 
   const heldBack = (list: EntryList, entries: ReadonlyArray<StorageEntry>) => {
@@ -82,7 +90,8 @@ export const makeCycles = Effect.fnUntraced(function* (about: {
       const { reported, approved } = journal.items.get(itemId) ?? {}
       // An earlier process is only known to have reported before this one started.
       const at = reportedAt.get(itemId) ?? (reported ? startedAt : undefined)
-      // Then however old the list is, for example while the proxy's loss guard keeps entries of another system.
+      // An order that is listed as executing was read after its approval, whatever the age of the whole list: the proxy's loss
+      // guard may keep old entries of another system.
       const isApproved = approved !== undefined && approved === orderOf(entry.set_state_erred_url)
       if (at !== undefined && !isApproved && !isReadAfter(list, at)) awaitingList += 1
       else if ((backoff.get(itemId)?.until ?? 0) <= now()) continue
@@ -104,8 +113,9 @@ export const makeCycles = Effect.fnUntraced(function* (about: {
     const outcome = result.results.at(-1)?.outcome
     if (result.isDone) backoff.delete(itemId)
     else if (outcome === "unknown") backOff(itemId, Math.min(afterUnknown, settings.retryAfter))
-    // The order is in another state, which the next list shows.
     else if (outcome !== "otherState") backOff(itemId, settings.retryAfter)
+    // The order has moved on, which the next list shows.
+    else backoff.delete(itemId)
   }
 
   const needsLook = (entry: StorageEntry) => {
@@ -113,7 +123,7 @@ export const makeCycles = Effect.fnUntraced(function* (about: {
     return seen === undefined || seen !== digestOf(entry)
   }
 
-  /** @param isPoll whether this cycle is one of the regular ones, each of which may remove directories */
+  /** @param isPoll whether this is a regular cycle, which renews the limit of removals; the others share what is left of it */
   return Effect.fn("cycle")(function* (
     list: EntryList,
     isPoll = true,
@@ -121,9 +131,10 @@ export const makeCycles = Effect.fnUntraced(function* (about: {
     if (isPoll) removalsLeft = settings.maxRemovals
     const isCheck = now() - checkedAt >= settings.checkEvery
     const isUntouched = yield* journal.isUntouched
-    if (idle && !isCheck && list.entries === last?.entries && isUntouched) {
+    if (wasIdle && !isCheck && list.entries === last?.entries && isUntouched) {
       last = list
-      return { plan: emptyPlan(list.etag), results: [], awaitingList: 0, retryAt: undefined, seen: new Set() }
+      const plan = { etag: list.etag, counts, items: [] }
+      return { plan, results: [], awaitingList: 0, retryAt: undefined, seen: new Set() }
     }
     if (isCheck) {
       settled.clear()
@@ -135,6 +146,7 @@ export const makeCycles = Effect.fnUntraced(function* (about: {
     const toSee = entries.filter((entry) => !keys.has(keyOf(entry)) && needsLook(entry))
     const observations = yield* observeAll(toSee, systems)
     yield* rememberSeen(toSee, observations, journal)
+    const mayRemove = now() - list.readAfter <= maxAgeForRemoval
     const planned = plan({
       etag: list.etag,
       entries,
@@ -145,18 +157,29 @@ export const makeCycles = Effect.fnUntraced(function* (about: {
       settings: {
         ...settings,
         maxRemovals: removalsLeft,
-        mayRemove: now() - list.readAfter <= maxAgeForRemoval,
+        mayRemove,
       },
     })
-    const asking = new Set(planned.items.map(({ key }) => key))
-    for (const entry of toSee) if (!asking.has(keyOf(entry))) settled.set(keyOf(entry), digestOf(entry))
+    const withWork = new Set(planned.items.map(({ key }) => key))
+    // Waits for a newer list, which may have the same entries.
+    const awaitsRemoval = (entry: StorageEntry) => !mayRemove && decide(entry).kind === "trash"
+    const done = toSee.filter((entry) => !withWork.has(keyOf(entry)) && !awaitsRemoval(entry))
+    for (const entry of done) settled.set(keyOf(entry), digestOf(entry))
     const results = yield* perform(planned.items, { systems, journal, send, onAct })
     for (const result of results) recordResult(result)
     removalsLeft -= results.filter(({ item }) => item.sign === "-").length
-    // A folder above is not reported: the next look settles it.
-    idle = results.length === 0 && awaitingList === 0 && backoff.size === 0 && planned.items.every(isIdle)
-    const listed = new Set(entries.map(({ itemId }) => itemId))
-    for (const itemId of backoff.keys()) if (!listed.has(itemId)) backoff.delete(itemId)
+    // A retry that found nothing to perform is over, and so is one of an item that is no longer listed.
+    const held = new Set(entries.filter((entry) => keys.has(keyOf(entry))).map(({ itemId }) => itemId))
+    const performed = new Set(results.map(({ item }) => item.itemId))
+    for (const itemId of backoff.keys()) if (!held.has(itemId) && !performed.has(itemId)) backoff.delete(itemId)
+    // After any result the next cycle looks again.
+    wasIdle =
+      results.length === 0 &&
+      awaitingList === 0 &&
+      backoff.size === 0 &&
+      !toSee.some(awaitsRemoval) &&
+      planned.items.every(isForLater)
+    counts = planned.counts
     const waits = [...backoff.values()].map(({ until }) => until)
     return {
       plan: planned,
@@ -169,7 +192,7 @@ export const makeCycles = Effect.fnUntraced(function* (about: {
 })
 
 /**
- * An act that was killed, or of unknown outcome, may have succeeded: then its directory is where it is seen now. A directory
+ * Records in the journal where directories were seen: an act that was killed, or of unknown outcome, may have succeeded: then its directory is where it is seen now. A directory
  * counts as lost, or as still present after its removal in Waldur, only if the journal has recorded it.
  */
 const rememberSeen = Effect.fnUntraced(function* (
@@ -193,7 +216,7 @@ const rememberSeen = Effect.fnUntraced(function* (
   }
 })
 
-// What only an operator or a later list can change is looked at again with the next list or check.
-const isIdle = ({ acts }: PlanItem) => acts.length === 0
+/** Whether only an operator or a later list can change what to do for an item: it is looked at with the next list or check. */
+const isForLater = ({ acts, isOverLimit }: PlanItem) => acts.length === 0 && isOverLimit !== true
 
-export const emptyPlan = (etag: string): Plan => ({ etag, counts: { "+": 0, "~": 0, "-": 0, "!": 0 }, items: [] })
+const noCounts: Plan["counts"] = { "+": 0, "~": 0, "-": 0, "!": 0 }

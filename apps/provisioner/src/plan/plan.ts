@@ -34,6 +34,8 @@ export interface PlanItem {
   readonly acts: ReadonlyArray<Act>
   /** Why nothing is done, or less than the list requires. */
   readonly note?: string
+  /** A removal that waits for the next poll, because of the limit. */
+  readonly isOverLimit?: true
 }
 
 export interface Plan {
@@ -112,7 +114,13 @@ export const plan = (input: PlanInput): Plan => {
     if (removes) removals += 1
     items.push(
       removes && removals > input.settings.maxRemovals
-        ? { ...found, sign: "!", acts: [], note: `held back: more than ${input.settings.maxRemovals} removals at once` }
+        ? {
+            ...found,
+            sign: "!",
+            acts: [],
+            isOverLimit: true,
+            note: "held back: no more removals are allowed before the next poll",
+          }
         : found,
     )
   }

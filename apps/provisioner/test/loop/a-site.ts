@@ -24,8 +24,10 @@ export interface Site {
       readonly driver: (driver: Driver) => Driver
       readonly respond: (report: Report) => ReportOutcome
       readonly settings: Partial<CycleSettings>
-      /** Milliseconds that each list is older than the cycle that reads it. */
-      readonly age: number
+      /** Milliseconds that each list is older than the cycle that reads it; or those of each cycle. */
+      readonly age: number | ReadonlyArray<number>
+      /** The numbers of cycles that are not regular polls. */
+      readonly between: ReadonlyArray<number>
       /** Called after each cycle. */
       readonly onCycle: () => void
     }>,
@@ -51,6 +53,7 @@ export const aSite = (): Site => {
         respond = (): ReportOutcome => ({ _tag: "done" }),
         settings,
         age = -1,
+        between = [],
         onCycle = () => {},
       } = {}) =>
       (cycles) =>
@@ -85,16 +88,19 @@ export const aSite = (): Site => {
               })
               return yield* Effect.forEach(cycles, (entries, index) =>
                 Effect.suspend(() =>
-                  cycle({
-                    entries,
-                    notUnderstood: [],
-                    total: entries.length,
-                    etag: `"${index}"`,
-                    age: 0,
-                    receivedAt: Date.now(),
-                    // By default as if the list were read after each report.
-                    readAfter: elapsedOf(clock) - age,
-                  }),
+                  cycle(
+                    {
+                      entries,
+                      notUnderstood: [],
+                      total: entries.length,
+                      etag: `"${index}"`,
+                      age: 0,
+                      receivedAt: Date.now(),
+                      // By default as if the list were read after each report.
+                      readAfter: elapsedOf(clock) - (typeof age === "number" ? age : (age[index] ?? -1)),
+                    },
+                    !between.includes(index),
+                  ),
                 ).pipe(Effect.tap(() => Effect.sync(onCycle))),
               )
             }),

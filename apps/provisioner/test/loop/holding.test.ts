@@ -1,5 +1,8 @@
+import { mkdirSync } from "node:fs"
+import { Effect } from "effect"
 import { expect, test } from "vitest"
-import { anEntry, executing, order, waiting } from "../an-entry.ts"
+import { type Driver, UnknownOutcome } from "../../src/drivers/driver.ts"
+import { anEntry, executing, itemId, order, waiting } from "../an-entry.ts"
 import { aSite } from "./a-site.ts"
 
 const created = anEntry({ status: "pending", ...executing })
@@ -52,4 +55,43 @@ test("nothing is removed because of a list that is minutes old", async () => {
   const [outcome] = await site.session({ age: 10 * old })([[removing]])
   expect(outcome?.results).toEqual([])
   expect(site.reports).toEqual([])
+})
+
+test("a removal that an old list holds back is carried out with the first recent one, even if no check is due", async () => {
+  const site = aSite()
+  await site.session()([[anEntry()]])
+  const list = [anEntry({ status: "removing", ...executing })]
+  const settings = { checkEvery: 3_600_000 }
+  const outcomes = await site.session({ age: [10 * old, 10 * old, -1], settings })([list, list, list])
+  expect(outcomes.map(({ results }) => results.length)).toEqual([0, 0, 1])
+})
+
+test("removals above the limit of a poll are carried out at the next polls, even if nothing else has changed", async () => {
+  const site = aSite()
+  const many = [1, 2, 3, 4].map((number) => ({ itemId: itemId(number), path: `/capstor/store/a/b/${number}` }))
+  await site.session()([many.map((one) => anEntry(one))])
+  const list = many.map((one) => anEntry({ ...one, status: "removing", ...executing }))
+  const settings = { checkEvery: 3_600_000, maxRemovals: 2 }
+  const rest = list.slice(2)
+  // The second cycle is not a poll.
+  const outcomes = await site.session({ settings, between: [1] })([list, rest, rest])
+  expect(outcomes.map(({ results }) => results.length)).toEqual([2, 0, 2])
+})
+
+test("an item whose retry finds nothing to perform is not retried again, and a cycle without a change keeps the counts", async () => {
+  const site = aSite()
+  const create = anEntry({ status: "pending", ...executing })
+  const fails = (driver: Driver): Driver => ({
+    ...driver,
+    ensureDirectory: ({ path }) =>
+      Effect.suspend(() => {
+        mkdirSync(path, { recursive: true })
+        return Effect.fail(new UnknownOutcome({ step: "create", detail: "timeout" }))
+      }),
+  })
+  const list = [create]
+  const settings = { checkEvery: 3_600_000 }
+  const outcomes = await site.session({ driver: fails, settings })([list, list, list, list])
+  expect(outcomes.map(({ retryAt }) => retryAt !== undefined)).toEqual([true, false, false, false])
+  expect(outcomes.slice(1).map(({ plan }) => plan.counts["!"])).toEqual([1, 1, 1])
 })
