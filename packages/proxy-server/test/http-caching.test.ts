@@ -1,5 +1,5 @@
 import { brotliDecompressSync, gunzipSync } from "node:zlib"
-import type { World } from "@cscs/sandbox"
+import { changeResource, type World } from "@cscs/sandbox"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { aLockedProxy } from "./a-locked-proxy.ts"
 import { aProxy, asked, type Got, startProxy, type TestedProxy } from "./a-proxy.ts"
@@ -547,3 +547,25 @@ describe("an intermediate cache", () => {
     expect([failed.status, unready.status]).toEqual([502, 503])
   })
 })
+
+test.each(["0", "1ms", "10m"])(
+  "replicas have the same ETag if Waldur writes the keys of an item in another order than before (full_refresh_every %s)",
+  async (every) => {
+    const environment = { CACHE_FULL_REFRESH_EVERY: every }
+    const running = await aProxy({ world: aWorld(40), environment })
+    const { sandbox } = running
+    const row = rowOf(sandbox.world, 7)
+    const item = { itemId: "7b1e4a52-3c0f-4d1a-9c55-1f0e2a3b4c5d", key: "k", name: "n", unixGid: 45_001, active: true }
+    const write = (project_item: typeof item) =>
+      changeResource(sandbox.world, row, { backend_metadata: { project_item } })
+    write(item)
+    await running.list()
+    write(Object.fromEntries(Object.entries(item).toReversed()) as typeof item)
+    await running.pass("61 minutes")
+    await running.get(path, { headers: { "Cache-Control": "no-cache" } })
+    const fresh = await aProxy({ sandbox, environment })
+    const [one, other] = [await running.list(), await fresh.list()]
+    expect(one.headers.get("etag")).toBe(other.headers.get("etag"))
+    expect(one.text).toContain("45001")
+  },
+)

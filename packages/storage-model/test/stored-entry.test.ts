@@ -145,6 +145,19 @@ describe("a stored entry", () => {
     ["with a password in a callback URL", ordered, "set_state_done_url", "http://u:p@waldur.invalid/a/set_state_done/"],
     ["with a query in a callback URL", ordered, "set_state_done_url", `${orderUrl}?x=/set_state_done/`],
     ["with a tab in a callback URL", ordered, "set_state_done_url", `${orderUrl}\tset_state_done/`],
+    [
+      "with an empty component in a callback URL",
+      ordered,
+      "set_state_done_url",
+      `${orderUrl.replace("/marketplace", "//marketplace")}set_state_done/`,
+    ],
+    ["with an escape in a callback URL", ordered, "set_state_done_url", `${orderUrl}%2F/set_state_done/`],
+    [
+      "with a callback URL of no order",
+      ordered,
+      "set_state_done_url",
+      `${orderUrl.replace("marketplace-orders", "other-orders")}set_state_done/`,
+    ],
     ["with a callback URL that does something else", ordered, "set_state_done_url", `${orderUrl}set_state_erred/`],
     [
       "with a callback URL of another resource",

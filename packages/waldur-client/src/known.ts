@@ -8,7 +8,7 @@ import { cooperatively } from "@cscs/http-transport"
 import { Effect } from "effect"
 import type { WaldurCalls } from "./calls.ts"
 import type { Walk } from "./consistency.ts"
-import { cameWithOrder, isSame, rowKey } from "./rows.ts"
+import { cameWithOrder, isIdentical, rowKey } from "./rows.ts"
 
 type Rows = ReadonlyArray<unknown>
 
@@ -81,7 +81,7 @@ export const recognising = Effect.fnUntraced(function* (calls: WaldurCalls, last
           if (key === undefined || compared.has(key)) continue
           compared.add(key)
           const previous = last[places.get(key) ?? -1]
-          if (isSame(row, previous)) page[index] = previous
+          if (isIdentical(row, previous)) page[index] = previous
         }
         return page
       },
@@ -113,7 +113,7 @@ export const withKnownRows = Effect.fnUntraced(function* (
     }
     const key = rowKey(row)
     const previous = key === undefined || ambiguous.has(key) ? there : last[places.get(key) ?? position]
-    const same = isSame(row, previous) ? previous : row
+    const same = isIdentical(row, previous) ? previous : row
     if (same !== there) isChanged = true
     if (key !== rowKey(there)) isMoved = true
     known.push(same)
@@ -151,7 +151,7 @@ export const withChanges = Effect.fnUntraced(function* (last: Rows, replacements
     const key = rowKey(row)
     if (key === undefined) return
     const place = places.get(key)
-    if (place !== undefined && isSame(row, last[place])) return
+    if (place !== undefined && isIdentical(row, last[place])) return
     changed.push(key)
     if (place !== undefined) {
       rows[place] = row

@@ -30,3 +30,13 @@ export const isSame = (some: unknown, other: unknown): boolean => {
     return false
   }
 }
+
+/** As `isSame`, but the order of keys counts: parts of a row are served as they are. */
+export const isIdentical = (some: unknown, other: unknown): boolean => {
+  if (some === other) return true
+  try {
+    return JSON.stringify(some) === JSON.stringify(other)
+  } catch {
+    return false
+  }
+}

@@ -3,12 +3,12 @@ import { asObject, type JsonObject } from "../json.ts"
 import type { WaldurRecord, World } from "../world/world.ts"
 import { change } from "./world-changes.ts"
 
-/** The differences between an order and the one that created its resource. */
+/** The differences between an order and the one that created its resource, from which absent fields are copied. */
 export interface PlacedOrder {
   /** 32 hex digits. */
   uuid: string
   type: "Create" | "Update" | "Terminate"
-  /** `pending-consumer` if the consumer has to approve first, else `pending-provider`. */
+  /** Its first state, usually `pending-consumer` or `pending-provider`. */
   state: string
   /** The new limits of an Update. */
   limits?: JsonObject
@@ -17,8 +17,8 @@ export interface PlacedOrder {
 }
 
 /**
- * Places a consumer's order for a resource and makes it the order in progress. The resource itself does not change, nor
- * does its `modified`.
+ * Places a consumer's order for a resource and makes it the order in progress. Apart from that the resource does not change,
+ * `modified` included.
  */
 export function placeOrder(world: World, resource: WaldurRecord, placed: PlacedOrder): WaldurRecord {
   const order: WaldurRecord = {

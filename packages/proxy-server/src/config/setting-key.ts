@@ -3,18 +3,19 @@ import type { SettingType } from "./setting-types.ts"
 
 /** One setting: its place in the YAML file and the environment, its type, and its default. */
 export interface SettingKey<A> {
-  /** In the YAML file: `cache.fresh_for`. */
+  /** In the YAML file, such as `cache.fresh_for`. */
   readonly path: string
   /** In the environment. A secret can also be given in a file, named by the variable `<name>_FILE`. */
   readonly variable: string
   readonly type: SettingType<A>
+  /** The value if none is given. */
   readonly fallback: A
   readonly isSecret: boolean
   readonly description: string
 }
 
 interface About {
-  /** If the other implementations use a different name from the path in capitals. */
+  /** The environment variable, if the Python versions name it differently; default: the path in capitals, with `_` for `.`. */
   readonly variable?: string
   readonly description: string
 }
@@ -38,8 +39,8 @@ export interface SettingsTable<
   Keys extends Readonly<Record<string, SettingKey<unknown>>> = Readonly<Record<string, SettingKey<unknown>>>,
 > {
   readonly keys: Keys
-  /** Older places of keys by their path, read if the key's section is absent. */
+  /** Older paths by the current one; read if the file lacks the current path's section. */
   readonly olderPaths?: Readonly<Record<string, string>>
-  /** Further known paths of the file, which no key reads by itself. */
+  /** Further known paths of the file, without a key of their own, so that a misspelling is found. */
   readonly furtherPaths?: ReadonlyArray<string>
 }

@@ -1,5 +1,5 @@
 /** Adds the file of `cache.path` to a snapshot source. */
-import { Deferred, Duration, Effect, type Scope, Semaphore } from "effect"
+import { Deferred, Duration, Effect, Result, type Scope, Semaphore } from "effect"
 import { type ProxySettings, Settings } from "../config/settings.ts"
 import { logEvent } from "../observability/log-events.ts"
 import { GidSource } from "../refresh/gid-source.ts"
@@ -16,9 +16,9 @@ import {
 } from "./snapshot-file.ts"
 import { storageIdentity } from "./stored-snapshot.ts"
 
-/** Between two writes: the time whose changes a crash can lose. */
+/** The interval between writes: a crash loses at most the changes since the last one. */
 const writeEvery: Duration.Input = "1 minute"
-/** For reading the file at start: 100,000 entries take a few seconds, and a file system can hang. */
+/** Time limit for reading the file at start: 100,000 entries take a few seconds, and a file system can hang. */
 const readWithin: Duration.Input = "30 seconds"
 /** How far a time in the file may be ahead of our clock, in milliseconds: ordinary clock corrections are smaller. */
 const clockSlack = 60_000
@@ -47,7 +47,7 @@ export const keptInFile = Effect.fnUntraced(function* (
       const now = yield* steadyMillis
       const found = yield* file.read
       const stored = found && moved(found, -(yield* wallAhead))
-      const fromFile = stored && agedBy(now, stored, settings.cache)
+      const fromFile = stored && withoutFutureTimes(now, stored, settings.cache)
       if (stored !== undefined && fromFile !== undefined) {
         const { snapshot, readStartedAt } = stored
         yield* remember(snapshot.gids, snapshot.gidsReadAt ?? readStartedAt)
@@ -67,21 +67,22 @@ export const keptInFile = Effect.fnUntraced(function* (
   }
 })
 
-/** The file, written from when the first snapshot is kept until the scope closes. */
+/** The file: written from the first kept snapshot until the scope closes. */
 const snapshotFile = Effect.fnUntraced(function* (path: string, settings: ProxySettings) {
   const identity = storageIdentity(settings)
   const oneAtATime = yield* Semaphore.make(1)
-  const isThere = yield* Deferred.make<void>()
+  const hasSnapshot = yield* Deferred.make<void>()
   let newest: TimedSnapshot | undefined
   let written: TimedSnapshot | undefined
   let degradation: string | undefined
-  /** Why the file was rejected at start, until there is a new one. */
+  /** Why the file was not used at start, until there is a new one. */
   let refused: string | undefined
 
-  const failed = (error: SnapshotFileError) => {
+  /** Logged once, until a write succeeds. */
+  const failed = (error: SnapshotFileError, message = "The snapshot cannot be written") => {
     const isFirst = degradation === undefined
     degradation = error.message
-    const log = Effect.logError("The snapshot cannot be written").pipe(
+    const log = Effect.logError(message).pipe(
       logEvent("snapshot-not-kept"),
       Effect.annotateLogs({ error: degradation }),
     )
@@ -96,35 +97,37 @@ const snapshotFile = Effect.fnUntraced(function* (path: string, settings: ProxyS
       degradation = undefined
       refused = undefined
     }
-    return Effect.matchEffect(write, { onFailure: failed, onSuccess: () => Effect.sync(succeeded) })
+    return Effect.matchEffect(write, { onFailure: (error) => failed(error), onSuccess: () => Effect.sync(succeeded) })
   })
-  // A write that is interrupted would rename what the next one has just begun.
+  // An interrupted write goes on in the background, and could rename the unfinished file of the next one.
   const write = Effect.uninterruptible(oneAtATime.withPermit(writeNewest))
   // Registered before the loop, so that it runs after the loop has ended.
   yield* Effect.addFinalizer(() => write)
-  yield* Deferred.await(isThere).pipe(
+  yield* Deferred.await(hasSnapshot).pipe(
     Effect.andThen(Effect.forever(Effect.andThen(write, Effect.sleep(writeEvery)))),
     Effect.forkScoped,
   )
 
   const damaged = Effect.fnUntraced(function* ({ message }: SnapshotFileDamaged) {
-    const aside = yield* setAside(path)
-    refused = `${message}; it was set aside as ${aside}`
+    refused = message
+    const aside = yield* Effect.result(setAside(path))
+    if (Result.isSuccess(aside)) refused = `${message}; it was set aside as ${aside.success}`
     yield* Effect.logError("The stored snapshot is damaged").pipe(
       logEvent("snapshot-damaged"),
-      Effect.annotateLogs({ error: message, set_aside_as: aside }),
+      Effect.annotateLogs({ error: message, ...(Result.isSuccess(aside) ? { set_aside_as: aside.success } : {}) }),
     )
+    if (Result.isFailure(aside)) yield* failed(aside.failure, "The damaged file cannot be set aside")
   })
   const tooSlow = Effect.fail(new SnapshotFileError({ path, detail: "reading it takes too long" }))
   return {
     read: readSnapshotFile(path, identity, settings.model).pipe(
       Effect.timeoutOrElse({ duration: readWithin, orElse: () => tooSlow }),
       Effect.catchTag("SnapshotFileDamaged", (damage) => Effect.as(damaged(damage), undefined)),
-      Effect.catch((error) => Effect.as(failed(error), undefined)),
+      Effect.catch((error) => Effect.as(failed(error, "The stored snapshot cannot be read"), undefined)),
     ),
     keep: (taken: TimedSnapshot) => {
       newest = taken
-      return Deferred.succeed(isThere, undefined)
+      return Deferred.succeed(hasSnapshot, undefined)
     },
     degradations: (): ReadonlyArray<string> => [
       ...(refused === undefined ? [] : [`the list stored before the start is not used: ${refused}`]),
@@ -134,21 +137,30 @@ const snapshotFile = Effect.fnUntraced(function* (path: string, settings: ProxyS
 })
 
 /** Converts between steady time, which we use, and wall time, which the next process can compare with its own. */
-const moved = (taken: TimedSnapshot, by: number): TimedSnapshot => ({
-  ...taken,
-  readStartedAt: taken.readStartedAt + by,
-  readEndedAt: taken.readEndedAt + by,
-})
+const moved = (taken: TimedSnapshot, by: number): TimedSnapshot => {
+  const { guarded, losses, gidsReadAt } = taken.snapshot
+  return {
+    ...taken,
+    snapshot: {
+      ...taken.snapshot,
+      guarded: guarded.map((one) => ({ ...one, since: one.since + by, readAt: one.readAt + by })),
+      losses: losses.map((one) => ({ ...one, at: one.at + by })),
+      gidsReadAt: gidsReadAt && gidsReadAt + by,
+    },
+    readStartedAt: taken.readStartedAt + by,
+    readEndedAt: taken.readEndedAt + by,
+  }
+}
 
 /** Whether a time in the file is in the future, so that its age is unknown. */
 const isAhead = (now: number, { readStartedAt, readEndedAt }: TimedSnapshot): boolean =>
   Math.max(readStartedAt, readEndedAt) > now + clockSlack
 
 /**
- * A stored snapshot with no time in the future. With an unknown age it is too old to be served, but still guards
+ * A stored snapshot without times after `now`. If its age is unknown it counts as too old to be served, but still guards
  * against losses, for no longer than a new one.
  */
-const agedBy = (
+const withoutFutureTimes = (
   now: number,
   taken: TimedSnapshot,
   { freshFor, staleIfError }: Pick<ProxySettings["cache"], "freshFor" | "staleIfError">,

@@ -6,7 +6,7 @@ import { Option, Result, Schema } from "effect"
 import type { ProxySettings } from "../config/settings.ts"
 import { version } from "../config/version.ts"
 import { contentDigest } from "../snapshot/content-digest.ts"
-import { type Chunk, chunkOf, entriesInChunk, entryTable } from "../snapshot/entry-table.ts"
+import { bytesOf, type Chunk, chunkOf, entriesInChunk, entryTable } from "../snapshot/entry-table.ts"
 import {
   Count,
   GuardedSystem,
@@ -170,7 +170,7 @@ export const storedReader = (model: ModelSettings): StoredReader => {
     }
     if (JSON.stringify(found) !== JSON.stringify(resources)) return Result.fail("a chunk names other resources")
     const made = chunkOf({
-      bytes: Buffer.from(entries),
+      bytes: bytesOf(entries),
       facets: facets.map((one) => ({ ...one, states: new Set(one.states) })),
       facetsAt: Uint8Array.from(facetsAt),
       resources,

@@ -11,7 +11,7 @@ import {
   type StorageEntry,
 } from "@cscs/storage-model"
 import { Effect } from "effect"
-import { type Chunk, chunkOf, jsonLinesOf } from "../snapshot/entry-table.ts"
+import { bytesOf, type Chunk, chunkOf, jsonLinesOf } from "../snapshot/entry-table.ts"
 import type { GuardedSystem, InvisiblePath, Loss, Snapshot } from "../snapshot/snapshot.ts"
 import { differingChunks, differingLines, entryIn } from "./list-changes.ts"
 
@@ -270,7 +270,7 @@ const strippedChunk = (chunk: Chunk, isSkipped: (entry: ListedEntry) => boolean)
     at.push(facetsAt[index] ?? 0)
   }
   const made = chunkOf({
-    bytes: Buffer.from(lines.join("")),
+    bytes: bytesOf(lines.join("")),
     facets,
     facetsAt: Uint8Array.from(at),
     resources: resources.filter((uuid) => !gone.has(uuid)),

@@ -90,8 +90,14 @@ export const readSnapshot = Effect.fn("readSnapshot")(function* (
 /** Reads everything. */
 const readAll = Effect.fnUntraced(function* (last: ReadResult | undefined, readStartedAt: number) {
   const { cache } = yield* Settings
-  const kept = last?.basis && keptRead(last.basis, cache.fullRefreshEvery, readStartedAt)
-  const found = kept === undefined ? readUpstreams(last, readStartedAt) : readAndUpdate(last, kept, readStartedAt)
+  const basis = last?.basis
+  const isWholeTreeDue =
+    basis === undefined ||
+    Duration.isZero(cache.fullRefreshEvery) ||
+    readStartedAt - basis.wholeTreeAt >= wholeTreeEvery
+  // Dropped: two trees would be the peak of the memory.
+  if (isWholeTreeDue) basis?.takeTree()
+  const found = isWholeTreeDue ? readUpstreams(last, readStartedAt) : readAndUpdate(last, basis, readStartedAt)
   return yield* finish(yield* found)
 })
 
@@ -104,29 +110,15 @@ export const firstRead = Effect.gen(function* () {
 })
 
 /**
- * Steady milliseconds after which a full read builds the tree whole, not only what differs: an error in an update would
- * last no longer.
+ * Steady milliseconds after which the next full read builds the tree whole, not only what differs: an error in an update
+ * lasts no longer.
  */
 const wholeTreeEvery = Duration.toMillis("1 hour")
-
-/** A tree that a full read can update, and the read that it was built from. */
-interface KeptRead {
-  readonly tree: KeptTree
-  readonly basis: DeltaBasis
-}
-
-/** What a full read updates; `undefined` if it builds the whole tree. */
-const keptRead = (basis: DeltaBasis, fullRefreshEvery: Duration.Duration, now: number): KeptRead | undefined => {
-  // Taken in any case: two trees would be the peak of the memory.
-  const tree = basis.takeTree()
-  const isWholeTreeDue = Duration.isZero(fullRefreshEvery) || now - basis.wholeTreeAt >= wholeTreeEvery
-  return tree === undefined || isWholeTreeDue ? undefined : { tree, basis }
-}
 
 /** Reads all of Waldur, and finds what differs from the last read. */
 const readAndUpdate = Effect.fnUntraced(function* (
   last: ReadResult | undefined,
-  { tree, basis }: KeptRead,
+  basis: DeltaBasis,
   readStartedAt: number,
 ): Effect.fn.Return<Found, WaldurError, Services | Scope.Scope> {
   const { model } = yield* Settings
@@ -139,18 +131,21 @@ const readAndUpdate = Effect.fnUntraced(function* (
     { concurrency: "unbounded" },
   )
   const decode = (row: unknown) => decodeRow(row, model, offerings.own)
-  const updated = areSameOfferings(basis.offerings.own, offerings.own)
-    ? yield* updateRows(tree.rows, basis.resources.rows, resources.rows, decode)
-    : undefined
+  const tree = basis.takeTree()
+  const updated =
+    tree !== undefined && areSameOfferings(basis.offerings.own, offerings.own)
+      ? yield* updateRows(tree.rows, basis.resources.rows, resources.rows, decode)
+      : undefined
   const rows = updated?.rows ?? (yield* decodeRows(resources.rows, model, offerings.own))
   const needed = yield* updated === undefined ? neededBy(rows) : neededAfter(basis.needed, rows, updated.fresh)
   const lookups = yield* session.resolve(needed)
-  const change: TreeChange | undefined = updated && {
-    tree: { ...tree, rows },
-    removed: updated.removed,
-    added: updated.added,
-    lookups: basis.lookups,
-  }
+  const change: TreeChange | undefined = tree &&
+    updated && {
+      tree: { ...tree, rows },
+      removed: updated.removed,
+      added: updated.added,
+      lookups: basis.lookups,
+    }
   const wholeTreeAt = change === undefined ? readStartedAt : basis.wholeTreeAt
   const fullReadAt = readStartedAt
   return { readStartedAt, fullReadAt, wholeTreeAt, resources, rows, offerings, needed, lookups, change, last }

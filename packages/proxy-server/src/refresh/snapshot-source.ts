@@ -9,11 +9,12 @@ import { type RefreshError, RefreshTimedOut } from "./refresh-errors.ts"
 
 /** Where snapshots come from: the upstreams and, if configured, other replicas and, at start, our own file. */
 export interface Source {
-  /** What an earlier process or another replica stored; anything newer is not known yet. */
+  /** The newest snapshot that an earlier process or another replica stored; `undefined` if there is none. Read once, at start. */
   readonly earlier: Effect.Effect<ReadResult | undefined>
   /**
    * A snapshot that is newer than the last one.
    *
+   * @param last the last good read, from which a read of changes starts
    * @param mustBeNew whether its read must begin after the call
    */
   readonly renew: (last: ReadResult | undefined, mustBeNew: boolean) => Effect.Effect<ReadResult, RefreshError>
@@ -31,8 +32,8 @@ export interface Source {
 export class SnapshotSource extends Context.Service<SnapshotSource, Source>()("@cscs/proxy-server/SnapshotSource") {}
 
 /**
- * Limit of a read of the upstreams. A hundred thousand resources at 15 seconds a page take 11 minutes; each call has
- * its own deadline, so only an upstream that sends very slowly takes longer.
+ * Limit of a read of the upstreams. A hundred thousand resources, in pages of 300 that take 15 seconds each, eight at a time,
+ * take 11 minutes; each call has its own deadline, so only an upstream that sends very slowly takes longer.
  */
 export const longestRead = Duration.minutes(30)
 

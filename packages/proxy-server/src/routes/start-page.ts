@@ -2,7 +2,7 @@
 import { Hono } from "hono"
 import { preferred } from "./negotiation.ts"
 
-/** Relative to `/`, under any path prefix. */
+/** Its links are relative, so that they work under any path prefix. */
 const pageWith = (explorer: string) => `<!doctype html>
 <html lang="en">
 <head>
@@ -13,8 +13,8 @@ const pageWith = (explorer: string) => `<!doctype html>
 </head>
 <body>
 <h1>CSCS storage proxy</h1>
-<p>It serves the storage that research groups order in Waldur as a list for the storage management systems: each
-directory, with its Unix group, quotas and state.</p>
+<p>It lists the storage that research groups order in Waldur, for the storage management systems: each directory with
+its Unix group, quotas and state.</p>
 <ul>
 ${explorer}<li><a href="docs/">API reference</a>, and its <a href="openapi.json">OpenAPI document</a></li>
 <li><a href="api/storage-resources/">The list</a>, which needs a token unless authentication is disabled</li>

@@ -26,13 +26,13 @@ const snapshotHeaders = {
   "Last-Modified": { description: "When the list first had this content.", required: true, ...text },
   "X-Total-Count": {
     description:
-      "Number of entries that pass the filters, on all pages or in all lines: with fewer, the list is not whole.",
+      "Number of entries that pass the filters, on all pages or in all lines. A caller that has received fewer has an incomplete list.",
     required: true,
     ...integer,
   },
   Link: {
     description:
-      "first, prev, next and last page (RFC 8288), as queries relative to the list's URL. All but first name the same snapshot, so that a walk sees one list even if the data changes. Absent from the list of lines.",
+      "first, prev, next and last page (RFC 8288), as queries relative to the list's URL. All but first name the same snapshot, so that a walk sees one list even if the data changes. Absent from NDJSON responses.",
     ...text,
   },
 } as const
@@ -142,14 +142,14 @@ export const describeExplanation = ({ auth }: ProxySettings): MiddlewareHandler 
     }),
   })
 
-/** What differs in debug mode. */
+/** The OpenAPI description of debug mode: what differs from the list. */
 export const describeDebug = (): MiddlewareHandler =>
   describeRoute({
     operationId: "debugStorageResources",
     summary: "Storage resources, in debug mode",
     description:
-      "Waldur's own data, read live, for people who search for a fault. The URL is that of the list, which is served with and " +
-      "without its closing slash: the parameter `debug` makes the difference.",
+      "Waldur's own data, read live, for troubleshooting. It has the URL of the list, which works with and without its " +
+      "trailing slash; the parameter `debug` selects it.",
     parameters: [
       {
         name: "debug",
@@ -167,8 +167,8 @@ export const describeDebug = (): MiddlewareHandler =>
 type Document = Awaited<ReturnType<typeof generateSpecs>>
 
 /**
- * Separates the two operations of the one route: each caller would have to tell apart a response that is either a page
- * or Waldur's own data.
+ * Separates the two operations of one route: otherwise each caller would have to tell whether a response is a page or
+ * Waldur's own data.
  *
  * @param list the path that stands for the list
  * @param debug the path that stands for debug mode

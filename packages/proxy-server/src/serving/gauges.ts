@@ -40,7 +40,7 @@ const waiting = Metric.gauge("upstream_waiting_seconds", {
 const leader = Metric.gauge("is_leader", { description: "1 if this process reads the upstreams itself." })
 const build = Metric.gauge("build_info", { description: "Always 1." })
 
-/** The label of findings without an offering, or with one that is not configured: upstreams cannot invent a label. */
+/** The `storage_system` label of findings without a configured offering, so that upstreams cannot create labels. */
 const otherSystem = "other"
 
 const gaugesOfSnapshot = (systems: ReadonlyArray<StorageSystem>) => {
@@ -64,6 +64,7 @@ const gaugesOfSnapshot = (systems: ReadonlyArray<StorageSystem>) => {
   return Effect.fnUntraced(function* (snapshot: Snapshot) {
     const sizes = new Map<string, number>()
     for (const { facets, facetsAt } of snapshot.entries.chunks) {
+      // All entries of a chunk belong to one storage system.
       const slug = facets[0]?.offeringSlug ?? ""
       sizes.set(slug, (sizes.get(slug) ?? 0) + facetsAt.length)
     }

@@ -27,6 +27,16 @@ export interface Chunk {
   readonly resources: ReadonlyArray<string>
 }
 
+/**
+ * A string's bytes in memory of their own. Node's small buffers share slabs of 64 KiB, and a chunk that stays for hours
+ * would keep a whole one.
+ */
+export const bytesOf = (text: string): Buffer => {
+  const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(text))
+  bytes.write(text)
+  return bytes
+}
+
 /** All entries in order, each encoded once, with the facets that filters test. Immutable. */
 export interface EntryTable {
   /** A digest of the whole table: equal for equal entries, in every process. Safe in a URL. */
@@ -159,7 +169,7 @@ const encoded = (placed: ReadonlyArray<PlacedEntry>, onUnencodable: OnUnencodabl
   }
   const facetsAt = Uint8Array.from(neighbours, numberOf)
   return chunkOf({
-    bytes: Buffer.from(lines.join("")),
+    bytes: bytesOf(lines.join("")),
     facets,
     facetsAt,
     resources: neighbours.flatMap(({ entry }) => (isOfResource(entry) ? [entry.itemId] : [])),

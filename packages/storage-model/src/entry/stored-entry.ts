@@ -24,9 +24,9 @@ export interface StoredEntry {
   readonly isResource: boolean
 }
 
-/** Characters of one entry's JSON: room for twice the largest target item (64 kB) and three lists of quotas. */
+/** Characters of one entry's JSON: twice the largest target item, which has 64 kB, and room for three lists of quotas. */
 const longestEntry = 256 * 1024
-/** Characters of a URL: more than any server accepts. */
+/** Characters of a URL: several times longer than one that is served. */
 const longestUrl = 8192
 /** Data types whose names are kept: a tampered file can contain any number of them. */
 const maxDataTypes = 1000
@@ -42,7 +42,7 @@ export const storedEntryChecker = (
 ): ((text: string, offeringSlug: string) => StoredEntry | Problem) => {
   const systems = new Map(settings.storageSystems.map(({ offeringSlug }) => [offeringSlug, systemName(offeringSlug)]))
   const storageFileSystem = fileSystemName(settings)
-  const rules: Rules = { settings, origins: servedOrigins(settings), mayServe: pathRule(settings.mountRoots) }
+  const rules: Rules = { settings, origins: servedOrigins(settings), forbidden: pathRule(settings.mountRoots) }
   const dataTypes = new Map<string, ReturnType<typeof dataTypeName>>()
   const namesOf = (dataType: string) => {
     const names = dataTypes.get(dataType) ?? dataTypeName(dataType)
@@ -85,7 +85,8 @@ type JsonObject = Readonly<Record<string, unknown>>
 interface Rules {
   readonly settings: ModelSettings
   readonly origins: ReadonlyArray<string>
-  readonly mayServe: PathRule
+  /** Why a path may not be served; `undefined` if it may. */
+  readonly forbidden: PathRule
 }
 
 const targetTypeOf = (entry: JsonObject): unknown => property(entry.target, "targetType")
@@ -98,9 +99,17 @@ const wrongFieldOf = (entry: JsonObject, rules: Rules): Problem | undefined => {
   }
   for (const [field, { of, action }] of callbacks) {
     const url = entry[field]
-    const path = `${of === "resource" ? `/marketplace-provider-resources/${entry.itemId}` : ""}/${action}/`
-    if (url === undefined || (isOfResource(entry) && isTrustedUrl(url, path, rules))) continue
-    return problem(field, url, `expected a URL that ends in /${action}/ on one of ${rules.origins.join(", ")}`)
+    if (url === undefined) continue
+    if (!isOfResource(entry))
+      return problem(field, url, "expected no callback URL in the entry of a tenant or customer")
+    const isIts = ([collection, id = ""]: ReadonlyArray<string>) =>
+      of === "order"
+        ? collection === "marketplace-orders" && orderId.test(id)
+        : collection === "marketplace-provider-resources" && id === entry.itemId
+    const path = pathOfTrusted(url, rules)?.slice(-4)
+    if (path !== undefined && isIts(path) && path[2] === action) continue
+    const wanted = of === "order" ? "/marketplace-orders/ORDER" : `/marketplace-provider-resources/${entry.itemId}`
+    return problem(field, url, `expected a URL that ends in ${wanted}/${action}/ on one of ${rules.origins.join(", ")}`)
   }
   return undefined
 }
@@ -142,8 +151,8 @@ const isComponent = (value: unknown): boolean => typeof value === "string" && in
 const isDashedUuid: IsValid = (value) => value !== undefined && dashedUuid(value) === value
 
 /** Whether a mount point has valid components and the rule allows it. */
-const isServablePath: IsValid = (path, _, { mayServe }) =>
-  typeof path === "string" && isMountPath(path) && !mayServe(path)
+const isServablePath: IsValid = (path, _, { forbidden }) =>
+  typeof path === "string" && isMountPath(path) && forbidden(path) === undefined
 
 const isTargetItem: IsValid = (item, entry, rules) => {
   const { settings } = rules
@@ -179,19 +188,25 @@ const areQuotas: IsValid = (quotas) =>
       )
     }))
 
-/** Whether a URL is plain, on a trusted origin, and ends in this path. */
-const isTrustedUrl = (url: unknown, path: string, { origins }: Rules): boolean => {
-  if (typeof url !== "string" || url.length > longestUrl || !URL.canParse(url)) return false
+/** The id of an order in a URL: a single component. */
+const orderId = /^[a-z0-9_-]+$/i
+/** A path that every parser reads alike, with a slash at the end and without empty components or escapes. */
+const plainPath = /^(\/[a-z0-9._~-]+)+\/$/i
+
+/** The components of a plain URL's path, the last of which is empty; `undefined` if it is not plain, or its origin not trusted. */
+const pathOfTrusted = (url: unknown, { origins }: Rules): ReadonlyArray<string> | undefined => {
+  if (typeof url !== "string" || url.length > longestUrl || !URL.canParse(url)) return undefined
   const { href, origin, pathname } = new URL(url)
   // Parsing must not change the text: no user, query, fragment, control character or anything else that needs repair.
-  return href === url && url === `${origin}${pathname}` && origins.includes(origin) && pathname.endsWith(path)
+  const isPlain = href === url && url === `${origin}${pathname}` && plainPath.test(pathname)
+  return isPlain && origins.includes(origin) ? pathname.split("/") : undefined
 }
 
 const fourQuotas = "null or the four quotas, none negative"
 const orAbsent: IsValid = (quotas, ...rest) => quotas === undefined || areQuotas(quotas, ...rest)
 const check = (field: string, wanted: string, isValid: IsValid) => ({ field, keys: field.split("."), wanted, isValid })
 
-/** The checks of all fields but the callback URLs. A check may rely on those above it. */
+/** The checks of the fields that `rewritten` copies, except the callback URLs. A check may rely on those above it. */
 const checks = [
   check("itemId", "a UUID, lowercase and dashed", isDashedUuid),
   check("status", `one of ${entryStatuses.join(", ")}`, (value) => entryStatuses.some((status) => status === value)),
