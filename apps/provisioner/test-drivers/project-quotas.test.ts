@@ -175,10 +175,17 @@ for (const type of ["lustre", "ext4", "xfs"] as const) {
 
     test("usage is in bytes, also of a directory that is over its soft limit", async () => {
       const { act, listed, programs, idOf } = start()
-      await act((driver) => driver.ensureDirectory({ ...listed("a"), quotas: { spaceSoft: 1024n, spaceHard: 4096n } }))
-      programs.setUsed(idOf("a"), 2, 9)
-      const quotas = { spaceSoft: 1024n, spaceHard: 4096n }
-      expect(await act((driver) => driver.usage(listed("a")))).toEqual({ bytes: 2048n, inodes: 9n, quotas })
+      const quotas = { spaceSoft: 4096n, spaceHard: 8192n }
+      await act((driver) => driver.ensureDirectory({ ...listed("a"), quotas }))
+      programs.setUsed(idOf("a"), 6, 9)
+      expect(await act((driver) => driver.usage(listed("a")))).toEqual({ bytes: 6144n, inodes: 9n, quotas })
+    })
+
+    test("a limit of space is rounded down to what the file system can store", async () => {
+      const { act, listed } = start()
+      await act((driver) => driver.ensureDirectory({ ...listed("a"), quotas: { spaceHard: 11_000n } }))
+      const spaceHard = type === "xfs" ? 8192n : 10_240n
+      expect((await act((driver) => driver.readBack(listed("a"))))?.quotas).toEqual({ spaceHard })
     })
 
     if (type === "lustre") {

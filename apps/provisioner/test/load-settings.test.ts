@@ -5,7 +5,7 @@ import { Effect } from "effect"
 import { expect, onTestFinished, test } from "vitest"
 import { loadSettings } from "../src/settings/load-settings.ts"
 
-const load = (storage_systems: object, proxy: object = {}) => {
+const load = (storage_systems: object, proxy: object = {}, vast: object = { token: "a-vast-token" }) => {
   const folder = mkdtempSync(join(tmpdir(), "provisioner-settings-"))
   onTestFinished(() => rmSync(folder, { recursive: true }))
   const path = join(folder, "config.yaml")
@@ -14,13 +14,14 @@ const load = (storage_systems: object, proxy: object = {}) => {
     waldur_api_url: "http://localhost:1/api/",
     waldur_api_token: "0".repeat(40),
     storage_systems,
+    vast,
   }
   writeFileSync(path, JSON.stringify(config), { mode: 0o600 })
   return Effect.runPromise(loadSettings(path))
 }
 
-const problemsOf = (storage_systems: object, proxy: object = {}) =>
-  load(storage_systems, proxy).then(
+const problemsOf = (...about: Parameters<typeof load>) =>
+  load(...about).then(
     () => "",
     ({ message }: Error) => message,
   )
@@ -64,4 +65,22 @@ test("two systems with one root are a problem, however it is written", async () 
   expect(await problemsOf({ x: system, y: { ...system, root: "/disk/b" } })).toBe("")
   for (const root of ["/disk/a", "/disk/a/", "/disk/b/../a"])
     expect(await problemsOf({ x: system, y: { ...system, root } })).toContain("storage_systems.y.root")
+})
+
+test("a root is used as resolved, and project IDs may be strings", async () => {
+  const { systems } = await load({
+    a: { driver: "directory", root: "/disk/b/../a/" },
+    x: { driver: "xfs", root: "/x", project_ids: { first: "5", last: 9 } },
+  })
+  expect(systems.get("a")?.root).toBe("/disk/a")
+  expect(systems.get("x")).toMatchObject({ projectIds: { first: 5, last: 9 } })
+})
+
+test("VAST needs a login, and all problems of a system are reported at once", async () => {
+  const vast = { driver: "vast", root: "vast", api_url: "nowhere" }
+  const problems = await problemsOf({ x: vast }, {}, {})
+  for (const path of ["storage_systems.x.root", "storage_systems.x.api_url", "vast.token"])
+    expect(problems).toContain(path)
+  const withUser = await problemsOf({ x: { ...vast, root: "/vast", api_url: "https://vms" } }, {}, { user: "u" })
+  expect(withUser).toContain("vast.password")
 })

@@ -1,6 +1,6 @@
 /** Runs the programs of storage systems: without a shell, with a deadline, with bounded output, in English. */
 import { spawn } from "node:child_process"
-import { Effect } from "effect"
+import { Effect, Result } from "effect"
 import { Conflict, type DriverError, Refused, UnknownOutcome } from "../drivers/driver.ts"
 import type { Directory } from "./directory.ts"
 
@@ -11,6 +11,7 @@ const maxOutput = 4 * 1024 * 1024
 /** How much of a program's output an error quotes, in characters. */
 const maxQuoted = 300
 
+/** How a program ended, and its output. */
 export interface Ran {
   readonly code: number
   readonly stdout: string
@@ -19,8 +20,8 @@ export interface Ran {
 
 export interface RunOptions {
   /**
-   * An open directory, which the program finds at `givenDirectory`. The descriptor belongs to the child, so it always refers to
-   * this directory.
+   * An open directory, which the program finds at `givenDirectory`. The child has a descriptor of its own, so the path refers
+   * to this directory even if it is renamed.
    */
   readonly given?: Directory
   /** In milliseconds. Default a minute. */
@@ -43,12 +44,21 @@ export const runProgram = (
 ): Effect.Effect<Ran, Refused | UnknownOutcome> => {
   const step = stepOf(program, args)
   return Effect.callback<Ran, Refused | UnknownOutcome>((resume) => {
-    const child = spawn(program, args, {
-      stdio: ["ignore", "pipe", "pipe", ...(given === undefined ? [] : [given.handle.fd])],
-      env: { PATH: `${process.env.PATH ?? ""}:/usr/sbin:/sbin:/usr/bin:/bin`, LC_ALL: "C" },
-      cwd: "/",
-    })
-    // Do not wait for the pipes to end: a child of the program may hold them open.
+    const cannotRun = (reason: string) =>
+      resume(Effect.fail(new Refused({ step, detail: `it cannot be run: ${reason}` })))
+    // An empty component of PATH would be the working directory.
+    const PATH = [process.env.PATH, "/usr/sbin:/sbin:/usr/bin:/bin"].filter(Boolean).join(":")
+    const spawned = Result.try(() =>
+      spawn(program, args, {
+        stdio: ["ignore", "pipe", "pipe", ...(given === undefined ? [] : [given.handle.fd])],
+        env: { PATH, LC_ALL: "C" },
+        cwd: "/",
+      }),
+    )
+    // For example, an argument contains a NUL, or there is no memory.
+    if (Result.isFailure(spawned)) return cannotRun((spawned.failure as Error).message)
+    const child = spawned.success
+    // Destroys the pipes, too: a child of the program may hold them open.
     const stop = (detail: string) => {
       child.kill("SIGKILL")
       for (const stream of [child.stdout, child.stderr]) stream?.destroy()
@@ -64,7 +74,7 @@ export const runProgram = (
     }
     child.on("error", (error) => {
       clearTimeout(timer)
-      resume(Effect.fail(new Refused({ step, detail: `it cannot be run: ${error.message}` })))
+      cannotRun(error.message)
     })
     child.on("close", (code, signal) => {
       clearTimeout(timer)

@@ -1,6 +1,5 @@
 /** ext4 and XFS with project quotas (`mount -o prjquota`), by the programs of Debian's `quota`, `e2fsprogs` and `xfsprogs`. */
 import { Effect } from "effect"
-import { kibibytes } from "../disk/amounts.ts"
 import type { Directory } from "../disk/directory.ts"
 import { givenDirectory, outputOf, runProgram } from "../disk/run-program.ts"
 import { Refused, UnknownOutcome } from "./driver.ts"
@@ -8,7 +7,11 @@ import { projectQuotas } from "./project-quotas.ts"
 import type { QuotaSystem } from "./quota-system.ts"
 import { limitsOf, readQuotaTable } from "./quota-table.ts"
 
-/** @param mount where the file system is mounted */
+/**
+ * The quota system of ext4 or XFS.
+ *
+ * @param mount where the file system is mounted
+ */
 export const projectQuotaSystem = (
   name: "ext4" | "xfs",
   mount: string,
@@ -23,7 +26,10 @@ export const projectQuotaSystem = (
         ? Effect.fail(new UnknownOutcome({ step: `lsattr -p -d ${given.path}`, detail }))
         : Effect.succeed({ id: Number(id), inherits: flags.includes("P") })
     })
-  /** `quota` also exits with 1 if a quota is exceeded. */
+  /**
+   * `quota` also exits with 1 if a quota is exceeded, so its output decides. `-p` prints grace times as numbers: without it,
+   * the column of an absent one is empty.
+   */
   const row = Effect.fnUntraced(function* (id: number) {
     const args = ["-P", "-v", "-w", "-p", `--filesystem=${mount}`, String(id)]
     const { stdout, stderr } = yield* runProgram("quota", args)
@@ -33,7 +39,8 @@ export const projectQuotaSystem = (
     name,
     capabilities: {
       enforces: ["spaceSoft", "spaceHard", "inodesSoft", "inodesHard"],
-      granularity: { bytes: 1024n, inodes: 1n },
+      // XFS stores limits in blocks of usually 4 KiB, rounded up: any other limit would be read back as a larger one.
+      granularity: { bytes: name === "xfs" ? 4096n : 1024n, inodes: 1n },
       countsInodes: true,
     },
     ...projectQuotas({
@@ -47,18 +54,19 @@ export const projectQuotaSystem = (
               outputOf("xfs_quota", ["-x", "-c", `project -s -d 0 -p ${givenDirectory} ${id}`, mount], { given }),
         ),
       row,
-      set: (id, quotas) =>
-        Effect.asVoid(outputOf("setquota", ["-P", String(id), ...limitsOf(quotas, kibibytes), mount])),
+      set: (id, quotas) => Effect.asVoid(outputOf("setquota", ["-P", String(id), ...limitsOf(quotas), mount])),
     }),
     check: Effect.fnUntraced(function* (root) {
       const step = `project quotas of ${mount}`
       const detail =
-        "not supported by the kernel or the mount: mount with prjquota, on a kernel with CONFIG_QFMT_V2 or XFS_QUOTA"
+        "cannot be read: install quota, and mount with prjquota on a kernel with CONFIG_QFMT_V2 (ext4) or CONFIG_XFS_QUOTA (XFS)"
       // ID 0 always has a row if there are project quotas.
       yield* Effect.mapError(row(0), (error) => new Refused({ step, detail: `${detail} (${error.detail})` }))
       const { id, inherits } = yield* project(root)
-      if (id !== 0 || inherits)
-        return yield* new Refused({ step, detail: `the root has the project ID ${id}: choose a root with ID 0` })
+      if (id !== 0 || inherits) {
+        const found = `the root has the project ID ${id}${inherits ? ", which new directories inherit" : ""}`
+        return yield* new Refused({ step, detail: `${found}: choose a root with ID 0 and without the flag P` })
+      }
     }),
   }
 }

@@ -1,6 +1,5 @@
 /** Lustre: each directory has a project ID of its own, and quotas by `lfs setquota -p`. */
 import { Effect } from "effect"
-import { kibibytes } from "../disk/amounts.ts"
 import type { Directory } from "../disk/directory.ts"
 import { givenDirectory, outputOf } from "../disk/run-program.ts"
 import { Conflict, type DriverError, Refused, UnknownOutcome } from "./driver.ts"
@@ -47,7 +46,7 @@ export const lustreSystem = (mount: string, projectIds: QuotaSystem["projectIds"
           readQuotaTable(`lfs quota -p ${id} ${mount}`, text),
         ),
       set: (id, quotas) => {
-        const [soft, hard, fileSoft, fileHard] = limitsOf(quotas, kibibytes)
+        const [soft, hard, fileSoft, fileHard] = limitsOf(quotas)
         const limits = ["-b", soft, "-B", hard, "-i", fileSoft, "-I", fileHard]
         return Effect.asVoid(lfs(["setquota", "-p", String(id), ...limits, mount]))
       },

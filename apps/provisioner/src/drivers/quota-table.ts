@@ -1,6 +1,6 @@
 /** Parses the table that `lfs quota` and `quota -P` print for one project: the same columns, with different line breaks. */
 import { Effect } from "effect"
-import { bytesOfKibibytes } from "../disk/amounts.ts"
+import { bytesOfKibibytes, kibibytes } from "../disk/amounts.ts"
 import { type Quotas, UnknownOutcome } from "./driver.ts"
 
 export interface QuotaRow {
@@ -10,7 +10,10 @@ export interface QuotaRow {
   readonly inodes: bigint
 }
 
-/** An amount, followed by `*` if over a limit. Lustre puts an amount in brackets if not all of its servers have reported it. */
+/**
+ * An amount, followed by `*` if over a limit. In brackets, which do not match, Lustre puts one that not all of its servers have
+ * reported.
+ */
 const amount = /^\d{1,20}\*?$/
 
 /**
@@ -18,7 +21,7 @@ const amount = /^\d{1,20}\*?$/
  * has a line of its own, so line breaks are ignored. A limit of 0 means none, and so does one of Lustre's default quota,
  * which applies to an ID without its own limits.
  *
- * Fails with `UnknownOutcome` if there is no such row, or if it is cut off, has other columns, or inaccurate figures.
+ * Fails with `UnknownOutcome` if there is no such row, or if it is cut off, or has no exact figure where one is expected.
  */
 export const readQuotaTable = (step: string, text: string): Effect.Effect<QuotaRow, UnknownOutcome> => {
   const lines = text.split("\n")
@@ -28,8 +31,12 @@ export const readQuotaTable = (step: string, text: string): Effect.Effect<QuotaR
     .join(" ")
     .split(/\s+/)
     .filter(Boolean)
-  const [, used = "", soft = "", hard = "", , files = "", fileSoft = "", fileHard = ""] = words
-  if (header < 0 || ![used, soft, hard, files, fileSoft, fileHard].every((word) => amount.test(word)))
+  const [, used = "", soft = "", hard = "", , files = "", fileSoft = "", fileHard = "", fileGrace] = words
+  if (
+    header < 0 ||
+    fileGrace === undefined ||
+    ![used, soft, hard, files, fileSoft, fileHard].every((word) => amount.test(word))
+  )
     return Effect.fail(
       new UnknownOutcome({ step, detail: `its output has no complete row: ${words.join(" ").slice(0, 200)}` }),
     )
@@ -49,10 +56,7 @@ export const readQuotaTable = (step: string, text: string): Effect.Effect<QuotaR
 }
 
 /** The four limits as `lfs setquota` and `setquota` take them: space in KiB without a suffix, and 0 for no limit. */
-export const limitsOf = (
-  quotas: Quotas,
-  kibibytes: (bytes: bigint) => bigint,
-): readonly [string, string, string, string] => {
+export const limitsOf = (quotas: Quotas): readonly [string, string, string, string] => {
   const space = (bytes: bigint | undefined) => String(bytes === undefined ? 0n : kibibytes(bytes))
   const { spaceSoft, spaceHard, inodesSoft = 0n, inodesHard = 0n } = quotas
   return [space(spaceSoft), space(spaceHard), String(inodesSoft), String(inodesHard)]

@@ -15,13 +15,15 @@ export interface ProvisionerSettings {
   readonly proxy: StorageClientOptions
   readonly waldur: WaldurClientOptions
   readonly statePath: string
-  /** Empty if mount points are where they are listed. */
+  /** The directory below which mount points are; empty in production: they are where they are listed. */
   readonly prefix: string
   readonly systems: ReadonlyMap<string, DriverSettings>
+  /** In milliseconds, like the next two. */
   readonly pollEvery: number
   readonly checkEvery: number
   readonly retryAfter: number
   readonly maxRemovals: number
+  /** Failures of one order, after which it is reported as erred. */
   readonly erredAfter: number
   readonly reportsBackendId: boolean
   readonly retentionDays: number
@@ -75,17 +77,19 @@ export const loadSettings = Effect.fn("loadSettings")(function* (
     required("proxy.client_secret", clientSecret, "the client's secret")
   }
   const statePath = resolve(values.statePath ?? "")
-  const systems = yield* systemsOf(values, statePath, wrong)
+  const systems = yield* systemsOf(values, statePath, wrong, read.has)
   if (problems.length > 0 || proxyUrl === undefined || apiUrl === undefined || token === undefined) {
     return yield* new settingsLibrary.ConfigurationInvalid({
       problems: problems.map((problem) => ({ ...problem, found: read.withoutSecrets(problem.found) })),
     })
   }
-  const isOpen = values.proxyDisableAuth || issuer === undefined || clientId === undefined || clientSecret === undefined
+  // A missing credential is reported above: the comparisons are for the types.
+  const isWithoutAuth =
+    values.proxyDisableAuth || issuer === undefined || clientId === undefined || clientSecret === undefined
   return {
     proxy: {
       baseUrl: proxyUrl,
-      auth: isOpen ? "none" : { issuer, clientId, clientSecret, scope: values.proxyScope },
+      auth: isWithoutAuth ? "none" : { issuer, clientId, clientSecret, scope: values.proxyScope },
       attemptTimeout: values.proxyTimeout,
       userAgent: "cscs-storage-provisioner",
       ...egress,
@@ -100,7 +104,7 @@ export const loadSettings = Effect.fn("loadSettings")(function* (
       ...tls(values.waldurVerifySsl, authorities.waldur),
     },
     statePath,
-    prefix: values.prefix === "/" ? "" : resolve(values.prefix),
+    prefix: resolve(values.prefix).replace(/^\/$/, ""),
     systems,
     pollEvery: Duration.toMillis(values.pollEvery),
     checkEvery: Duration.toMillis(values.checkEvery),
@@ -120,7 +124,7 @@ type Values = { readonly [Name in keyof typeof settingKeys]: (typeof settingKeys
 const { flag, httpUrl, mapping, text, wholeNumber } = settingsLibrary.types
 
 const maxProjectId = 2 ** 32 - 2
-/** Checked as a range when the driver opens. */
+/** That `first` is not above `last` is checked when the driver opens. */
 const projectIds: settingsLibrary.types.SettingType<unknown> = {
   allowed: `{first, last}, whole numbers from 1 to ${maxProjectId}`,
   jsonSchema: {},
@@ -128,7 +132,8 @@ const projectIds: settingsLibrary.types.SettingType<unknown> = {
     const range = mapping.decode(value)
     const isKnown = range !== undefined && Object.keys(range).every((name) => name === "first" || name === "last")
     const id = wholeNumber(1, maxProjectId)
-    return isKnown && Object.values(range).every((one) => id.decode(one) !== undefined) ? range : undefined
+    const ids = Object.entries(range ?? {}).map(([name, one]) => [name, id.decode(one)] as const)
+    return isKnown && ids.every(([, one]) => one !== undefined) ? Object.fromEntries(ids) : undefined
   },
 }
 const ofProjectQuotas = { mount: text, project_ids: projectIds }
@@ -159,6 +164,7 @@ const systemsOf = Effect.fnUntraced(function* (
   values: Values,
   statePath: string,
   wrong: (path: string, found: string, allowed: string) => void,
+  has: (path: string) => boolean,
 ): Effect.fn.Return<ReadonlyMap<string, DriverSettings>> {
   const systems = new Map<string, DriverSettings>()
   /** The system of each root. */
@@ -175,14 +181,12 @@ const systemsOf = Effect.fnUntraced(function* (
     const type = isDriver(driver) ? driver : undefined
     if (type === undefined)
       wrong(`${path}.driver`, JSON.stringify(driver) ?? "nothing", Object.keys(ownSettings).join(", "))
-    if (typeof root !== "string" || !root.startsWith("/")) {
-      wrong(`${path}.root`, JSON.stringify(root) ?? "nothing", "an absolute path")
-      continue
-    }
-    if (!/^[\w-]{1,100}$/.test(name)) wrong(path, "the name", "letters, digits, _ and -")
-    const other = roots.get(resolve(root))
-    if (other !== undefined) wrong(`${path}.root`, root, `a root of its own: ${other} has the same`)
-    else roots.set(resolve(root), name)
+    const given = typeof root === "string" && root.startsWith("/") ? resolve(root) : undefined
+    const other = given === undefined ? undefined : roots.get(given)
+    if (given === undefined) wrong(`${path}.root`, JSON.stringify(root) ?? "nothing", "an absolute path")
+    else if (other === undefined) roots.set(given, name)
+    else wrong(`${path}.root`, given, `a root of its own: ${other} has the same`)
+    if (!/^[\w-]{1,100}$/.test(name)) wrong(path, "the name", "1 to 100 letters, digits, _ and -")
     if (type === undefined) continue
     const known = ownSettings[type]
     const own: Record<string, unknown> = {}
@@ -197,7 +201,7 @@ const systemsOf = Effect.fnUntraced(function* (
       // Keys are in snake case in the file, and in camel case in `DriverSettings`.
       else own[key.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase())] = decoded
     }
-    const common = { root, registry: resolve(statePath, `${name}.registry.json`) }
+    const common = { root: given ?? "", registry: resolve(statePath, `${name}.registry.json`) }
     if (type !== "vast") {
       systems.set(name, { ...common, type, ...own } as DriverSettings)
       continue
@@ -208,6 +212,13 @@ const systemsOf = Effect.fnUntraced(function* (
     if (Result.isFailure(ca)) wrong(`${path}.ca_file`, ca.failure.found, ca.failure.allowed)
     const pem = Result.getOrUndefined(ca)
     const tls = { verify, ...(pem === undefined ? {} : { ca: pem }) }
+    const hasLogin =
+      values.vastToken !== undefined || (values.vastUser !== undefined && values.vastPassword !== undefined)
+    if (!hasLogin && !["vast.token", "vast.user", "vast.password"].some(has))
+      wrong("vast.token", "nothing", "VAST's API token, or vast.user and vast.password")
+    else if (!hasLogin && !has("vast.token"))
+      for (const key of ["vast.user", "vast.password"])
+        if (!has(key)) wrong(key, "nothing", "user and password, or vast.token")
     const login =
       values.vastToken !== undefined
         ? { token: values.vastToken }

@@ -8,8 +8,9 @@ import { TokenInvalid, TokenMissing } from "./refusals.ts"
 const bearer = /^bearer +([A-Za-z0-9\-._~+/]+=*)$/i
 
 /**
- * The token of an `Authorization` header. Another scheme, or an unknown one, counts as no token: the response then
- * explains how to authenticate, instead of reporting a wrong token (RFC 6750 section 3.1).
+ * The token of an `Authorization` header. `TokenMissing` if there is none, or if its scheme is not Bearer: the response
+ * then explains how to authenticate, instead of reporting a wrong token (RFC 6750 section 3.1). `TokenInvalid` if what
+ * follows `Bearer` is not one token.
  */
 export const bearerToken = (header: string | undefined): Result.Result<string, TokenMissing | TokenInvalid> => {
   const given = header?.trim() ?? ""
@@ -25,5 +26,5 @@ export const bearerToken = (header: string | undefined): Result.Result<string, T
     : Result.succeed(token)
 }
 
-/** What caches hold in place of a token: a token can have 15 kB, and must not be found in a memory dump. */
+/** What caches hold in place of a token: a token can be 15 kB long, and must not stay in memory after its request. */
 export const tokenDigest = (token: string): string => hash("sha256", token, "base64url")

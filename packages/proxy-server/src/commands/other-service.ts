@@ -3,22 +3,22 @@ import { makeTransport, readErrorText, urlForDisplay } from "@cscs/http-transpor
 import { Effect } from "effect"
 import type { ProxySettings } from "../config/settings.ts"
 
-/** Another service than Waldur. */
+/** A service other than Waldur. */
 export interface OtherService {
-  /** Describes its response. Nothing of a success's body is quoted. */
+  /** Describes its response, without quoting its body. */
   readonly seen: string
   readonly advice: string
 }
 
-/** Milliseconds for one question: short, because an operator waits for it. */
+/** Timeout of one request in milliseconds: short, because an operator waits for it. */
 const askTimeout = 10_000
 
-/** A list of every Waldur, which refuses a call without a token as Django REST framework does. */
+/** A list that every Waldur has. Without a token it is refused, in the words of Django REST framework. */
 const probed = "marketplace-provider-offerings/"
 
 /**
- * Asks without a token what responds at Waldur's address: `undefined` if it is a Waldur, or if it cannot be told. If
- * nothing is found there, the address without its path prefix is asked too. Never fails.
+ * Asks without a token what responds at Waldur's address: `undefined` if it is a Waldur, or if that cannot be
+ * determined. If a Waldur may be at the root of the same host, that is asked too. Never fails.
  *
  * @param apiUrl ends in `/api/`
  */
@@ -41,7 +41,7 @@ export const otherThanWaldur = (
     if (found === "waldur" || found === undefined) return undefined
     const atRoot = new URL("/api/", apiUrl).href
     const isAtRoot =
-      found.isAbsent && atRoot !== apiUrl && (yield* Effect.orElseSucceed(ask(atRoot), () => undefined)) === "waldur"
+      found.mayBeAtRoot && atRoot !== apiUrl && (yield* Effect.orElseSucceed(ask(atRoot), () => undefined)) === "waldur"
     return {
       seen: found.seen,
       advice: isAtRoot
@@ -53,10 +53,11 @@ export const otherThanWaldur = (
     Effect.orElseSucceed(() => undefined),
   )
 
+/** `mayBeAtRoot`: Waldur may be at the same host without the path prefix. */
 const kindOf = (
   { status, headers }: Response,
   text: string,
-): "waldur" | (OtherService & { readonly isAbsent?: true }) | undefined => {
+): "waldur" | (OtherService & { readonly mayBeAtRoot?: true }) | undefined => {
   const challenge = headers.get("www-authenticate") ?? ""
   const type = headers.get("content-type") ?? ""
   if (status >= 300 && status < 400) {
@@ -64,7 +65,7 @@ const kindOf = (
     const to = /^https?:\/\//i.test(location) ? ` to ${urlForDisplay(location).slice(0, longestLocation)}` : ""
     return {
       seen: `it redirects${to} (${status})`,
-      advice: "name the address of Waldur's API itself, not one that redirects or a login page.",
+      advice: "name the address of Waldur's API itself, not one that redirects, such as a login page's.",
     }
   }
   // A gateway may drop the header; Django REST framework's words stay.
@@ -75,7 +76,7 @@ const kindOf = (
     return {
       seen: `it is a Keycloak (${status})`,
       advice: "this is the address for auth.keycloak_url.",
-      isAbsent: true,
+      mayBeAtRoot: true,
     }
   }
   if (status === 401 || status === 403 || status === 407) {
@@ -89,7 +90,7 @@ const kindOf = (
     return {
       seen: "nothing is there (404)",
       advice: "it is the part before /api/, such as https://waldur.example.org.",
-      isAbsent: true,
+      mayBeAtRoot: true,
     }
   }
   if (/\bhtml\b/i.test(type)) {
@@ -97,7 +98,7 @@ const kindOf = (
       seen: `it returns a web page (${status})`,
       advice: "name Waldur's API, not its web interface or a login page.",
       // A web interface returns its page for every path.
-      isAbsent: true,
+      mayBeAtRoot: true,
     }
   }
   return status < 400 && !text.trimStart().startsWith("[")

@@ -1,7 +1,7 @@
 /**
- * A text without surrounding white space and without one pair of quotes around the whole, as editors, `docker
- * --env-file` and templates leave them. Quotes stay if the same quote occurs inside, because then they are not a pair
- * around the whole.
+ * A string without white space around it, and without one pair of quotes around the whole or white space directly inside
+ * them, as editors, `docker --env-file` and templates leave them. Quotes stay if the same quote occurs inside, because then
+ * they may not be a pair.
  */
 export const unwrapped = (text: string): string => {
   const trimmed = text.trim()

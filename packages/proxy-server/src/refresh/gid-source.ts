@@ -34,7 +34,10 @@ export type ProjectGid =
       readonly readAt: number
       readonly failure: HpcUserApiError
     }
-  /** `from` is the reason for a mock; `failure` is absent if the API does not know the project or is not configured. */
+  /**
+   * `from` names the source in explanations, with the reason for the mock; `failure` is `undefined` if the API does not
+   * know the project or is not configured.
+   */
   | {
       readonly status: "known"
       readonly gid: number
@@ -66,10 +69,11 @@ export class GidSource extends Context.Service<
     /** Does work ahead of time that the first lookup would wait for. */
     readonly prepare: Effect.Effect<void>
     /**
-     * Takes GIDs that another process read from the HPC User API. They are used while the API fails, for at most a day.
+     * Takes GIDs that another process read from the HPC User API. They are used while the API fails, until a day after
+     * `readAt` or until it first responds; never if mocks are the fallback.
      *
-     * @param readAt when that process read them, in milliseconds since 1970; if it is in the future, the age is unknown
-     *   and they are not used
+     * @param readAt when that process read them, in milliseconds since 1970; if it is more than a minute in the future,
+     *   the age is unknown and they are not used
      */
     readonly remember: (gids: ReadonlyMap<string, number>, readAt: number) => Effect.Effect<void>
     /** The state of the GID cache. */
@@ -187,7 +191,7 @@ export const gidsInSnapshot = Effect.fnUntraced(function* (
   return { mockedGids, gidFailure, gids: real, gidsReadAt }
 })
 
-/** The operator's message for GIDs that fail, and for those of an earlier process that are used meanwhile. */
+/** The operator's message if GIDs cannot be looked up, and until when those of an earlier process are used instead. */
 export const gidFailureInWords = ({
   gidFailure,
   gidsReadAt,

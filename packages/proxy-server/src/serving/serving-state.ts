@@ -1,6 +1,6 @@
 /**
  * What the decisions of freshness.ts depend on: the list that is served, how the last refresh ended, and the refresh in
- * flight. All times are in steady milliseconds, unless they are called wall times.
+ * flight. All times are in steady milliseconds, unless their docstring names the wall clock.
  */
 import type { Deferred } from "effect"
 import type { ReadResult } from "../refresh/read-snapshot.ts"
@@ -21,11 +21,11 @@ export interface RefreshFailure {
 /** The refresh in flight, which callers join. */
 export interface InFlight extends RunningRefresh {
   readonly result: Deferred.Deferred<TimedSnapshot, RefreshError>
-  /** Whether its list must be read after the refresh began. */
+  /** Whether its list must come from a read that begins after the refresh does: one that another replica read earlier is not enough. */
   readonly mustBeNew: boolean
 }
 
-/** Changed only by its methods, and `inFlight` by the refresher. */
+/** Changed only by its methods; but the refresher sets `inFlight`, and `retained` takes snapshots of other replicas. */
 export class ServingState {
   readonly policy: FreshnessPolicy
   readonly retained = retainedSnapshots()

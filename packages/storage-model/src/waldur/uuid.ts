@@ -1,4 +1,4 @@
-/** UUIDs and hashes of entries. */
+/** UUIDs of entries, and stable hashes of names. */
 import { hash } from "node:crypto"
 
 const shape = /^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$/i
@@ -10,7 +10,7 @@ export const isUuid = (value: unknown): value is string =>
 /**
  * A UUID as entries contain it: lowercase and dashed.
  *
- * @param value 32 hex digits, as Waldur writes UUIDs in JSON, or the dashed form, in any case
+ * @param value 32 hex digits, as Waldur writes UUIDs in JSON, or the dashed form, in upper or lower case
  * @returns `undefined` for anything else
  */
 export const dashedUuid = (value: unknown): string | undefined => {
