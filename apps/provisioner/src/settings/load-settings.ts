@@ -181,11 +181,11 @@ const systemsOf = Effect.fnUntraced(function* (
     const type = isDriver(driver) ? driver : undefined
     if (type === undefined)
       wrong(`${path}.driver`, JSON.stringify(driver) ?? "nothing", Object.keys(ownSettings).join(", "))
-    const given = typeof root === "string" && root.startsWith("/") ? resolve(root) : undefined
-    const other = given === undefined ? undefined : roots.get(given)
-    if (given === undefined) wrong(`${path}.root`, JSON.stringify(root) ?? "nothing", "an absolute path")
-    else if (other === undefined) roots.set(given, name)
-    else wrong(`${path}.root`, given, `a root of its own: ${other} has the same`)
+    const at = typeof root === "string" && root.startsWith("/") ? resolve(root) : ""
+    const other = roots.get(at)
+    if (at === "") wrong(`${path}.root`, JSON.stringify(root) ?? "nothing", "an absolute path")
+    else if (other === undefined) roots.set(at, name)
+    else wrong(`${path}.root`, at, `a root of its own: ${other} has the same`)
     if (!/^[\w-]{1,100}$/.test(name)) wrong(path, "the name", "1 to 100 letters, digits, _ and -")
     if (type === undefined) continue
     const known = ownSettings[type]
@@ -201,7 +201,7 @@ const systemsOf = Effect.fnUntraced(function* (
       // Keys are in snake case in the file, and in camel case in `DriverSettings`.
       else own[key.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase())] = decoded
     }
-    const common = { root: given ?? "", registry: resolve(statePath, `${name}.registry.json`) }
+    const common = { root: at, registry: resolve(statePath, `${name}.registry.json`) }
     if (type !== "vast") {
       systems.set(name, { ...common, type, ...own } as DriverSettings)
       continue
@@ -214,11 +214,9 @@ const systemsOf = Effect.fnUntraced(function* (
     const tls = { verify, ...(pem === undefined ? {} : { ca: pem }) }
     const hasLogin =
       values.vastToken !== undefined || (values.vastUser !== undefined && values.vastPassword !== undefined)
-    if (!hasLogin && !["vast.token", "vast.user", "vast.password"].some(has))
+    // A login that was given and refused is reported already.
+    if (!hasLogin && !has("vast.token") && !(has("vast.user") && has("vast.password")))
       wrong("vast.token", "nothing", "VAST's API token, or vast.user and vast.password")
-    else if (!hasLogin && !has("vast.token"))
-      for (const key of ["vast.user", "vast.password"])
-        if (!has(key)) wrong(key, "nothing", "user and password, or vast.token")
     const login =
       values.vastToken !== undefined
         ? { token: values.vastToken }

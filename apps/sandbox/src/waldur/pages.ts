@@ -53,7 +53,10 @@ function links(url: URL, number: number, last: number): string {
   ].join(", ")
 }
 
-/** The fields that `field=` keeps; undefined means whole objects: no field was requested, or there are rows and none has any of them. */
+/**
+ * The fields that `field=` keeps; undefined means whole objects: no field was requested, or there are rows and none has
+ * any of them.
+ */
 export function wantedFields(query: URLSearchParams, rows: readonly WaldurRecord[]): ReadonlySet<string> | undefined {
   const requested = new Set(query.getAll("field"))
   if (requested.size === 0) return undefined

@@ -119,7 +119,7 @@ const refresh = (
       const taken = state.succeeded(reading, at)
       return Effect.as(logReading(reading, before, at), taken)
     }),
-    // A defect or an interruption is a fault of our own and counts as a failure too. At shutdown nobody sees it.
+    // A defect or an interruption is an internal fault, and counts as a failure, too. At shutdown no caller waits for it.
     Effect.catchCause((cause) => {
       const found = Cause.findErrorOption(cause)
       const error = found._tag === "Some" ? found.value : new RefreshDied({ kind: kindOf(cause) })

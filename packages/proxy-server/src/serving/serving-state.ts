@@ -21,7 +21,10 @@ export interface RefreshFailure {
 /** The refresh in flight, which callers join. */
 export interface InFlight extends RunningRefresh {
   readonly result: Deferred.Deferred<TimedSnapshot, RefreshError>
-  /** Whether its list must come from a read that begins after the refresh does: one that another replica read earlier is not enough. */
+  /**
+   * Whether its list must come from a read that begins after the refresh does: one that another replica read earlier is not
+   * enough.
+   */
   readonly mustBeNew: boolean
 }
 

@@ -25,7 +25,10 @@ export interface CaseSpec {
   order: { type: string; state: string; attributes?: JsonObject; limits?: JsonObject } | undefined
   /** The same `created` as the previous case, to the microsecond. */
   tied: boolean
-  /** The HPC User API's value for the project's slug: `"ordinary"` is a valid GID that no other slug has, `"none"` no entry at all, `{ sent }` this value, valid or not. */
+  /**
+   * The HPC User API's value for the project's slug: `"ordinary"` is a valid GID that no other slug has, `"none"` no entry at
+   * all, `{ sent }` this value, valid or not.
+   */
   gid: "ordinary" | "none" | { sent: unknown }
   /** The customer is not in the offering's customers list. */
   unlisted: boolean
