@@ -2,7 +2,7 @@
 import { gidOf, keyOf, type StorageEntry } from "@cscs/storage-model"
 import { type Decision, decide, orderStateOf } from "../plan/decide.ts"
 import type { PlanItem } from "../plan/plan.ts"
-import { digestOf } from "./cycle.ts"
+import { digestOf } from "./cycle-memory.ts"
 import { type ItemResult, isSuccess } from "./perform.ts"
 
 export interface Condition {
