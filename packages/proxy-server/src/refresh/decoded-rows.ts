@@ -25,7 +25,7 @@ export interface DecodedRow {
   readonly project: string | undefined
 }
 
-/** Waldur's rows, decoded, and what else their tree needs. `replaceRows` and `updateRows` change it. */
+/** Waldur's rows, decoded, and what else their tree needs. `updateRows` changes it. */
 export interface DecodedRows {
   /** By their position in the read. */
   readonly rows: Array<DecodedRow>
@@ -174,21 +174,6 @@ const differingPositions = (before: ReadonlyArray<unknown>, now: ReadonlyArray<u
 
 const range = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => from + index)
 
-/** Replaces rows at their positions, or appends them, and returns what was there. */
-export const replaceRows = Effect.fnUntraced(function* (all: DecodedRows, changed: ReadonlyMap<number, DecodedRow>) {
-  const before: Array<DecodedRow> = []
-  for (const [position, row] of changed) {
-    const known = all.rows[position]
-    if (known !== undefined) {
-      before.push(known)
-      count(all, known, -1)
-    }
-    all.rows[position] = row
-    count(all, row, 1)
-  }
-  return { removed: yield* resourcesIn(before), added: yield* resourcesIn([...changed.values()]) }
-})
-
 /** The resources and malformed rows. */
 export const resourcesIn = Effect.fnUntraced(function* (
   rows: ReadonlyArray<DecodedRow>,
@@ -229,16 +214,15 @@ export const neededBy = Effect.fnUntraced(function* ({ needs }: DecodedRows): Ef
   return { offerings: new Set(needs.offerings.keys()), projects }
 })
 
-/** Whether lookups are exactly those that the rows need, after some of them changed. */
+/** Whether lookups are exactly those that the rows need, after some were added and others removed. */
 export const areLookupsSufficient = (
   { customers, gids }: Lookups,
   { needs }: DecodedRows,
-  changed: ReadonlyMap<number, DecodedRow>,
+  added: ReadonlyArray<DecodedRow>,
 ): boolean => {
   if (needs.projects.size !== gids.size || needs.offerings.size !== customers.size) return false
-  const rows = [...changed.values()]
-  if (rows.some(({ project }) => project !== undefined && !gids.has(project))) return false
-  const resources = rows.flatMap(({ own }) => own ?? [])
+  if (added.some(({ project }) => project !== undefined && !gids.has(project))) return false
+  const resources = added.flatMap(({ own }) => own ?? [])
   const byOffering = Map.groupBy(resources, ({ offering_uuid }) => offering_uuid)
   for (const [offering, resources] of byOffering) {
     const list = customers.get(offering)

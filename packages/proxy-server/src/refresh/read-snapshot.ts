@@ -1,12 +1,6 @@
 /** Reads the upstreams for one refresh: all resources, or only what changed since the last read. */
 import { cooperatively } from "@cscs/http-transport"
-import {
-  dashedUuid,
-  type ModelSettings,
-  type StorageSystem,
-  type WaldurResource,
-  waldurResourceFields,
-} from "@cscs/storage-model"
+import { dashedUuid, type StorageSystem, type WaldurResource, waldurResourceFields } from "@cscs/storage-model"
 import { type OfferingSummary, type ResourceRead, WaldurClient, type WaldurError } from "@cscs/waldur-client"
 import { Clock, Duration, Effect, Option, type Scope } from "effect"
 import { Settings } from "../config/settings.ts"
@@ -24,7 +18,6 @@ import {
   neededAfter,
   neededBy,
   type OwnOfferings,
-  replaceRows,
   updateRows,
 } from "./decoded-rows.ts"
 import { GidSource } from "./gid-source.ts"
@@ -131,24 +124,36 @@ const readAndUpdate = Effect.fnUntraced(function* (
     { concurrency: "unbounded" },
   )
   const decode = (row: unknown) => decodeRow(row, model, offerings.own)
-  const tree = basis.takeTree()
-  const updated =
-    tree !== undefined && areSameOfferings(basis.offerings.own, offerings.own)
-      ? yield* updateRows(tree.rows, basis.resources.rows, resources.rows, decode)
-      : undefined
-  const rows = updated?.rows ?? (yield* decodeRows(resources.rows, model, offerings.own))
-  const needed = yield* updated === undefined ? neededBy(rows) : neededAfter(basis.needed, rows, updated.fresh)
+  const { rows, fresh, change } = yield* updateOrDecode(basis, resources, offerings, decode)
+  const needed = yield* fresh === undefined ? neededBy(rows) : neededAfter(basis.needed, rows, fresh)
   const lookups = yield* session.resolve(needed)
-  const change: TreeChange | undefined = tree &&
-    updated && {
-      tree: { ...tree, rows },
-      removed: updated.removed,
-      added: updated.added,
-      lookups: basis.lookups,
-    }
   const wholeTreeAt = change === undefined ? readStartedAt : basis.wholeTreeAt
   const fullReadAt = readStartedAt
   return { readStartedAt, fullReadAt, wholeTreeAt, resources, rows, offerings, needed, lookups, change, last }
+})
+
+/**
+ * The decoded rows of a read, and what changed in the tree of the last one.
+ *
+ * @returns `fresh`, the rows that are new, and `change` are `undefined` if the whole tree must be built
+ */
+const updateOrDecode = Effect.fnUntraced(function* (
+  basis: DeltaBasis,
+  resources: ResourceRead,
+  offerings: ConfiguredOfferings,
+  decode: (row: unknown) => DecodedRow,
+) {
+  const tree = basis.takeTree()
+  const isUpdatable = tree !== undefined && areSameOfferings(basis.offerings.own, offerings.own)
+  const updated = isUpdatable ? yield* updateRows(tree.rows, basis.resources.rows, resources.rows, decode) : undefined
+  if (tree === undefined || updated === undefined) {
+    const { model } = yield* Settings
+    const rows = yield* decodeRows(resources.rows, model, offerings.own)
+    return { rows, fresh: undefined, change: undefined }
+  }
+  const { rows, removed, added, fresh } = updated
+  const change: TreeChange = { tree: { ...tree, rows }, removed, added, lookups: basis.lookups }
+  return { rows, fresh, change }
 })
 
 /** Reads all of Waldur; decodes rows and looks up customers and GIDs while pages still arrive. */
@@ -220,49 +225,37 @@ const readChanges = Effect.fnUntraced(function* (last: ReadResult, basis: DeltaB
   const read = yield* waldur.readChanges(yield* resourceQuery, basis.resources)
   if (Option.isNone(read)) return undefined
   const resources = read.value
-  const changed = yield* changedRows(resources.rows, basis, model)
-  const changedResources = [...(changed?.values() ?? [])].flatMap(({ decoded }) => decoded.resources)
+  const { rows: before } = basis.resources
+  const different = resources.rows.filter((row, position) => row !== before[position])
+  const decoded = new Map<unknown, DecodedRow>()
+  yield* cooperatively(different, (row) => decoded.set(row, decodeRow(row, model, basis.offerings.own)))
+  const changedResources = [...decoded.values()].flatMap(({ decoded }) => decoded.resources)
   // A resource of another offering may belong to one that our user was granted since: only Waldur knows.
   const offerings = changedResources.some((resource) => isForeign(resource, basis.offerings.own))
     ? yield* readOfferings(basis.offerings)
     : basis.offerings
-  const lookUp = (needed: Needed) =>
-    Effect.flatMap(lookupSession(stillGood(basis.lookups, changedResources)), (session) => session.resolve(needed))
-  const { fullReadAt, wholeTreeAt } = basis
-  const found = { readStartedAt, fullReadAt, wholeTreeAt, resources, offerings, last }
-  const renewed = changed?.size === 0 ? yield* renewedLookups(basis.lookups, basis.needed) : undefined
+  const isSame = different.length === 0 && resources.rows.length === before.length
+  const renewed = isSame ? yield* renewedLookups(basis.lookups, basis.needed) : undefined
   if (renewed !== undefined && sameLookups(renewed, basis.lookups)) {
     return yield* resultOf(snapshot, readStartedAt, { ...basis, resources }, last)
   }
-  const tree = changed === undefined || offerings !== basis.offerings ? undefined : basis.takeTree()
-  if (changed === undefined || tree === undefined) {
-    const rows = yield* decodeRows(resources.rows, model, offerings.own)
-    const needed = yield* neededBy(rows)
-    return yield* finish({ ...found, rows, needed, lookups: renewed ?? (yield* lookUp(needed)), change: undefined })
+  const decode = (row: unknown) => {
+    const one = decoded.get(row) ?? decodeRow(row, model, offerings.own)
+    // Used once: one object can be several rows, each of which has findings of its own.
+    decoded.delete(row)
+    return one
   }
-  const { rows } = tree
-  const { removed, added } = yield* replaceRows(rows, changed)
-  const change: TreeChange = { tree, removed, added, lookups: basis.lookups }
-  if (areLookupsSufficient(basis.lookups, rows, changed)) {
+  const { rows, fresh, change } = yield* updateOrDecode(basis, resources, offerings, decode)
+  const { fullReadAt, wholeTreeAt } = basis
+  const found = { readStartedAt, fullReadAt, wholeTreeAt, resources, offerings, rows, change, last }
+  if (fresh !== undefined && areLookupsSufficient(basis.lookups, rows, fresh)) {
     const lookups = renewed ?? (yield* renewedLookups(basis.lookups, basis.needed))
-    return yield* finish({ ...found, rows, needed: basis.needed, lookups, change })
+    return yield* finish({ ...found, needed: basis.needed, lookups })
   }
   const needed = yield* neededBy(rows)
-  return yield* finish({ ...found, rows, needed, lookups: yield* lookUp(needed), change })
-})
-
-/** The rows that differ from those of the last read, decoded, by position; `undefined` if rows are missing. */
-const changedRows = Effect.fnUntraced(function* (
-  rows: ReadonlyArray<unknown>,
-  { resources, offerings }: DeltaBasis,
-  model: ModelSettings,
-) {
-  const changed = new Map<number, DecodedRow>()
-  if (rows.length < resources.rows.length) return undefined
-  const positions: Array<number> = []
-  for (let at = 0; at < rows.length; at += 1) if (rows[at] !== resources.rows[at]) positions.push(at)
-  yield* cooperatively(positions, (at) => void changed.set(at, decodeRow(rows[at], model, offerings.own)))
-  return changed
+  if (renewed !== undefined) return yield* finish({ ...found, needed, lookups: renewed })
+  const session = yield* lookupSession(stillGood(basis.lookups, changedResources))
+  return yield* finish({ ...found, needed, lookups: yield* session.resolve(needed) })
 })
 
 /** Everything that was read for a tree. */
