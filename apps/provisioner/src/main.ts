@@ -37,9 +37,10 @@ const exitCode = (exit: Exit.Exit<unknown, unknown>): number => {
 }
 
 // A reader that stops early, such as `head`, is not an error.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE") throw error
-})
+for (const output of [process.stdout, process.stderr])
+  output.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error
+  })
 
 Command.run(provisioner, { version: manifest.version }).pipe(
   Effect.provide([NodeServices.layer, libraryLogs]),

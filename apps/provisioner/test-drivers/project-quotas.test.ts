@@ -132,7 +132,7 @@ for (const type of ["lustre", "ext4", "xfs"] as const) {
       for (const id of [7, undefined]) {
         programs.setProject(ino, id)
         const error = await failure((driver) => driver.ensureQuota(listed("a"), { spaceHard: 5n * 10n ** 12n }))
-        expect(error).toMatchObject({ _tag: "Conflict", detail: expect.stringContaining("5000 is remembered") })
+        expect(error).toMatchObject({ _tag: "Conflict", detail: expect.stringContaining("5000 is expected") })
       }
     })
 

@@ -58,11 +58,11 @@ const adopt = (
         const { prefix } = site
         if (dryRun) {
           const drivers = new Map([["capstor", yield* openReader(settings)]])
-          return yield* adoptAll(entries, { drivers, prefix }, scope)
+          return yield* adoptAll({ entries, notUnderstood: [] }, { drivers, prefix }, scope)
         }
         const drivers = new Map([["capstor", yield* openDriver(settings)]])
         const journal = yield* openJournal(site.statePath)
-        return yield* adoptAll(entries, { drivers, prefix }, scope, { journal, drivers })
+        return yield* adoptAll({ entries, notUnderstood: [] }, { drivers, prefix }, scope, { journal, drivers })
       }),
     ),
   ).then((adoptions) =>

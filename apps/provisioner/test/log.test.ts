@@ -1,6 +1,6 @@
 import { Effect } from "effect"
 import { expect, onTestFinished, test, vi } from "vitest"
-import { libraryLogs } from "../src/cli/log.ts"
+import { libraryLogs, logLine } from "../src/cli/log.ts"
 
 test("warnings of libraries are lines of JSON on standard error, and lower levels are not logged", async () => {
   const written = vi.spyOn(process.stderr, "write").mockReturnValue(true)
@@ -14,4 +14,16 @@ test("warnings of libraries are lines of JSON on standard error, and lower level
   const lines = written.mock.calls.map(([line]) => JSON.parse(String(line)))
   expect(lines).toMatchObject([{ message: "loud", level: "WARN" }])
   expect(printed).not.toHaveBeenCalled()
+})
+
+test("a secret is masked without cutting the line, and no line has a control character", async () => {
+  const written = vi.spyOn(process.stderr, "write").mockReturnValue(true)
+  onTestFinished(() => written.mockRestore())
+  const cutsAll = (text: string) => text.replace(/secret.*/, "***")
+  await Effect.runPromise(
+    logLine(cutsAll)("info", { event: "act", detail: 'a "secret": \u009b\u202e', path: "\u009b", ms: 3 }),
+  )
+  const [[line]] = written.mock.calls as [[string]]
+  expect(JSON.parse(line)).toMatchObject({ event: "act", detail: 'a "***', ms: 3 })
+  expect(line).not.toMatch(/[\u0080-\u009f\u202e]/)
 })

@@ -28,11 +28,11 @@ export const adopt = Command.make(
     if (all === Option.isSome(flags.only)) return yield* new WhichDirectories()
     if (dryRun) {
       const { proxy, systems, scope } = yield* readSession(flags)
-      return yield* printed(yield* adoptAll((yield* proxy.refresh()).entries, systems, scope))
+      return yield* printed(yield* adoptAll(yield* proxy.refresh(), systems, scope))
     }
     const { proxy, systems, scope, journal } = yield* writeSession({ ...flags, maxRemovals: Option.some(0) })
-    const { entries } = yield* proxy.refresh()
-    yield* printed(yield* adoptAll(entries, systems, scope, { journal, drivers: systems.drivers }))
+    const list = yield* proxy.refresh()
+    yield* printed(yield* adoptAll(list, systems, scope, { journal, drivers: systems.drivers }))
   }, Effect.scoped),
 ).pipe(
   Command.withDescription(

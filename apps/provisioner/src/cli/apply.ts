@@ -4,7 +4,7 @@ import { Data, Effect, Option } from "effect"
 import { Argument, Command } from "effect/cli"
 import { dryRunFlag, scopeFlags } from "./flags.ts"
 import { readSession, writeSession } from "./session.ts"
-import { planJson, planText } from "./show-plan.ts"
+import { jsonWithBigints, planText } from "./show-plan.ts"
 
 /** The saved plan differs from what would be done now. */
 export class PlanOutdated extends Data.TaggedError("PlanOutdated")<{ readonly reason: string }> {
@@ -38,7 +38,7 @@ export const apply = Command.make(
       const planned = yield* planNow(list)
       if (saved !== undefined) {
         if (saved.etag !== list.etag) return yield* new PlanOutdated({ reason: "the list has changed since" })
-        if (saved.items !== planJson(planned.items))
+        if (saved.items !== jsonWithBigints(planned.items))
           return yield* new PlanOutdated({ reason: "the disk has changed since" })
       }
       if (dryRun) return void process.stdout.write(planText(planned))
@@ -75,7 +75,7 @@ const readPlan = (file: string): Effect.Effect<{ readonly etag: string; readonly
     try: async () => {
       const { etag, items } = JSON.parse(await readFile(file, "utf8")) as { etag: unknown; items: unknown }
       if (typeof etag !== "string" || !Array.isArray(items)) throw new Error("it is not a plan")
-      return { etag, items: planJson(items) }
+      return { etag, items: jsonWithBigints(items) }
     },
     catch: (error) => new PlanOutdated({ reason: `${file} cannot be read: ${(error as Error).message}` }),
   })

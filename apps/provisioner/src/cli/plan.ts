@@ -5,7 +5,7 @@ import { Command, Flag } from "effect/cli"
 import { CannotWrite } from "./cannot-write.ts"
 import { jsonFlag, scopeFlags } from "./flags.ts"
 import { readSession } from "./session.ts"
-import { planJson, planText } from "./show-plan.ts"
+import { jsonWithBigints, planText } from "./show-plan.ts"
 
 /** The plan has changes: exit code 2. */
 export class Changes extends Data.TaggedError("Changes") {}
@@ -23,11 +23,11 @@ export const planCommand = Command.make(
     if (Option.isSome(out)) {
       const path = out.value
       yield* Effect.tryPromise({
-        try: () => writeFile(path, planJson({ scope, ...planned }), { mode: 0o600 }),
+        try: () => writeFile(path, jsonWithBigints({ scope, ...planned }), { mode: 0o600 }),
         catch: (cause) => new CannotWrite({ path, reason: (cause as Error).message }),
       })
     }
-    process.stdout.write(json ? `${planJson(planned)}\n` : planText(planned))
+    process.stdout.write(json ? `${jsonWithBigints(planned)}\n` : planText(planned))
     if (planned.items.some(({ acts }) => acts.length > 0)) yield* new Changes()
   }, Effect.scoped),
 ).pipe(

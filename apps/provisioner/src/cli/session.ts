@@ -71,9 +71,8 @@ export const readSession = Effect.fnUntraced(function* (
   const planNow = Effect.fnUntraced(function* (list: EntryList) {
     const entries = inScope(list.entries, systems, scope)
     return plan({
-      etag: list.etag,
+      list,
       entries,
-      notUnderstood: list.notUnderstood,
       observations: yield* observeAll(entries, systems),
       journal: yield* readJournal(settings.statePath),
       held: new Set(),

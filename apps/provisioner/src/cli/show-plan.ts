@@ -3,7 +3,7 @@ import { escapeControls } from "@cscs/proxy-server"
 import type { Act, Plan } from "../plan/plan.ts"
 
 /** A value as JSON. Bigints, which are quotas, become decimal strings. */
-export const planJson = (value: unknown): string =>
+export const jsonWithBigints = (value: unknown): string =>
   JSON.stringify(value, (_, inner: unknown) => (typeof inner === "bigint" ? String(inner) : inner), 2)
 
 /** One line per item of the plan, then the counts. */

@@ -9,9 +9,9 @@ import { type ItemUsage, openOnDemandQuotas, type Used, usages } from "../loop/u
 import { CannotWrite } from "./cannot-write.ts"
 import { jsonFlag, lookFlags } from "./flags.ts"
 import { diskSession, readStatuses } from "./session.ts"
-import { planJson } from "./show-plan.ts"
+import { jsonWithBigints } from "./show-plan.ts"
 
-/** Milliseconds of a day. */
+/** Milliseconds in a day. */
 const day = 86_400_000
 
 type Row = ItemStatus & { readonly usage: ItemUsage | null; readonly usageError?: string }
@@ -60,7 +60,7 @@ export const status = Command.make(
         catch: (cause) => new CannotWrite({ path, reason: (cause as Error).message }),
       })
     }
-    process.stdout.write(json ? `${planJson({ items: rows, trash })}\n` : statusText(rows, trash))
+    process.stdout.write(json ? `${jsonWithBigints({ items: rows, trash })}\n` : statusText(rows, trash))
   }, Effect.scoped),
 ).pipe(
   Command.withDescription(
@@ -69,17 +69,20 @@ export const status = Command.make(
 )
 
 /**
- * Whether a directory has been in the trash for longer than `retentionDays`, so that an operator may delete it.
+ * Whether a directory has been in the trash for longer than `retentionDays`, so that an operator may delete it. Counts from the
+ * end of the day of its removal: only the day is known.
  *
  * @param now milliseconds since 1970
  */
 export const isExpired = ({ since }: Pick<Trashed, "since">, retentionDays: number, now: number): boolean =>
-  now - Date.parse(since) > retentionDays * day
+  now >= Date.parse(since) + (retentionDays + 1) * day
 
 const statusText = (
   rows: ReadonlyArray<Row>,
   trash: ReadonlyArray<Trashed & { readonly system: string; readonly isExpired: boolean }>,
 ): string => {
+  if (rows.length === 0 && trash.length === 0)
+    return "Nothing to show: no cycle has recorded an item in scope, and its trash is empty.\n"
   const conditions = [
     ["directory", "status", "DirectoryReady", "QuotaApplied", "Reported"],
     ...rows.map(({ path, listedStatus, conditions: { DirectoryReady, QuotaApplied, Reported } }) => [
@@ -114,9 +117,7 @@ const statusText = (
       isExpired ? "expired" : "",
     ]),
   ]
-  if (rows.length === 0 && trash.length === 0)
-    return "Nothing to show: no cycle has recorded such an item, and the trash is empty.\n"
-  return [conditions, measured.length === 0 ? [] : usage, trash.length === 0 ? [] : removed]
+  return [rows.length === 0 ? [] : conditions, measured.length === 0 ? [] : usage, trash.length === 0 ? [] : removed]
     .map(table)
     .concat(problems.map(escapeControls).join("\n"))
     .filter((part) => part !== "")

@@ -160,7 +160,8 @@ export interface Reader {
   /**
    * Whether `adopt` may take over the directory at `listed.path`; changes nothing. `Conflict` if there is none, or not a
    * directory; if it is marked or known as another item's; if it has another group; if this item's directory is elsewhere; if
-   * its project ID is another item's. Refused: a system with project IDs, and the directory has none of those configured.
+   * its project ID is another item's, or not the remembered one; if its quota is not one of its own. Refused: as
+   * `ensureDirectory`, and a directory without a project ID of the configured range, if the system has project IDs.
    */
   readonly adoptable: (listed: Listed) => Effect.Effect<void, DriverError>
 
@@ -217,7 +218,7 @@ export interface Driver extends Reader {
 
   /**
    * Takes over a directory that another program has made: marks and remembers it as the item's, and changes nothing else.
-   * `unchanged` if that was done already. Fails as `adoptable` does, and if its quota is not one of its own.
+   * `unchanged` if that was done already. Fails as `adoptable` does.
    */
   readonly adopt: (listed: Listed) => Effect.Effect<Outcome, DriverError>
 }

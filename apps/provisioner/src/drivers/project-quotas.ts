@@ -44,7 +44,7 @@ export const projectQuotas = (commands: {
         : Effect.fail(
             new Conflict({
               step: `project ID of ${directory.path}`,
-              detail: `it is ${id}${inherits ? "" : ", which is not inherited"}; ${projectId} is remembered`,
+              detail: `it is ${id}${inherits ? "" : ", which is not inherited"}; ${projectId} is expected`,
             }),
           ),
     )

@@ -21,36 +21,39 @@ const maxForeignIds = 1000
 const projectIdOf = (root: Root, itemId: string, directory: Directory): Effect.Effect<number, DriverError> => {
   const { system, registry, mutex } = root
   const range = system.projectIds
-  const known = registry.get(itemId)?.projectId
-  if (range === undefined || known !== undefined) return Effect.succeed(known ?? 0)
+  if (range === undefined) return Effect.succeed(0)
   return mutex.withPermit(
     Effect.gen(function* () {
+      const known = registry.get(itemId)?.projectId
+      if (known !== undefined) return known
       const step = `project ID of ${itemId}`
       // If the registry was lost, the mark shows that the directory is this item's, and so is its ID.
       const onDisk = yield* system.tiedTo?.(directory) ?? Effect.succeed(0)
       if (onDisk !== 0) {
         const other = registry.byProjectId(onDisk)?.itemId
+        const whose = other === undefined ? `not one of ${range.first} to ${range.last}` : `that of ${other}`
         if (other !== undefined || onDisk < range.first || onDisk > range.last)
-          return yield* new Conflict({
-            step,
-            detail: `the directory has ${onDisk}, which belongs to ${other ?? "another program"}`,
-          })
+          return yield* new Conflict({ step, detail: `the directory has the project ID ${onDisk}, which is ${whose}` })
         yield* registry.put(itemId, { projectId: onDisk })
         return onDisk
       }
-      const start = Math.max(range.first, registry.highestProjectId() + 1)
-      for (let next = start; next < start + maxForeignIds; next++) {
-        if (next > range.last) return yield* new Refused({ step, detail: "all configured IDs are assigned" })
-        if (system.isFree !== undefined && !(yield* system.isFree(next))) continue
-        yield* registry.put(itemId, { projectId: next })
-        return next
+      const highest = registry.highestProjectId()
+      // An adopted directory may have the last ID of the range, and an earlier range may have been higher.
+      let next = range.first <= highest && highest < range.last ? highest + 1 : range.first
+      for (let foreign = 0; foreign < maxForeignIds && next <= range.last; next++) {
+        if (registry.byProjectId(next) !== undefined) continue
+        if (system.isFree === undefined || (yield* system.isFree(next))) {
+          yield* registry.put(itemId, { projectId: next })
+          return next
+        }
+        foreign += 1
       }
-      const detail = `the ${maxForeignIds} from ${start} on are in use by others: configure another range`
-      return yield* new Refused({ step, detail })
+      return yield* new Refused({ step, detail: `no free ID was found up to ${next - 1}: configure another range` })
     }),
   )
 }
 
+/** What identifies the item's quota. Assigns a project ID, durably, if the system uses them and the item has none. */
 export const placeOf = (root: Root, directory: Directory, { itemId, path }: Item): Effect.Effect<Place, DriverError> =>
   Effect.map(projectIdOf(root, itemId, directory), (projectId) => ({
     itemId,
@@ -60,30 +63,29 @@ export const placeOf = (root: Root, directory: Directory, { itemId, path }: Item
     registry: root.registry,
   }))
 
-const normalised = ({ normalise }: QuotaSystem, quotas: Quotas): Quotas => normalise?.(quotas) ?? quotas
-
-const storedAs = (system: QuotaSystem, quotas: Quotas): Quotas => {
-  const { enforces, granularity } = system.capabilities
-  return Object.fromEntries(
-    enforces.flatMap((kind) => {
-      const amount = normalised(system, quotas)[kind]
-      return amount === undefined
-        ? []
-        : [[kind, roundedTo(isSpace(kind) ? granularity.bytes : granularity.inodes, amount)]]
-    }),
-  )
+/** The limits as the system stores them after a request; the kinds that it does not name stay as found. */
+const storedAfter = ({ capabilities, normalise }: QuotaSystem, found: Quotas, requested: Quotas): Quotas => {
+  const { enforces, granularity } = capabilities
+  const rounded = enforces.flatMap((kind) => {
+    const amount = requested[kind]
+    const granule = isSpace(kind) ? granularity.bytes : granularity.inodes
+    return amount === undefined ? [] : [[kind, roundedTo(granule, amount)] as const]
+  })
+  const all = { ...found, ...Object.fromEntries(rounded) }
+  return normalise?.(all) ?? all
 }
 
 const differing = (wanted: Quotas, found: Quotas): ReadonlyArray<string> =>
-  (Object.entries(wanted) as ReadonlyArray<[QuotaKind, bigint]>)
-    .filter(([kind, amount]) => found[kind] !== amount)
-    .map(([kind, amount]) => `${kind} ${found[kind] ?? "unlimited"}, not ${amount}`)
+  (Object.keys({ ...found, ...wanted }) as ReadonlyArray<QuotaKind>)
+    .filter((kind) => found[kind] !== wanted[kind])
+    .map((kind) => `${kind} ${found[kind] ?? "unlimited"}, not ${wanted[kind] ?? "unlimited"}`)
 
 export const applyQuotas = Effect.fnUntraced(function* ({ system }: Root, place: Place, quotas: Quotas) {
-  const wanted = storedAs(system, yield* checkedQuotas(quotas))
+  yield* checkedQuotas(quotas)
   const found = yield* system.readQuotas(place)
+  const wanted = yield* checkedQuotas(storedAfter(system, found, quotas))
   if (differing(wanted, found).length === 0) return "unchanged"
-  yield* system.setQuotas(place, normalised(system, yield* checkedQuotas({ ...found, ...wanted })))
+  yield* system.setQuotas(place, wanted)
   const wrong = differing(wanted, yield* system.readQuotas(place))
   if (wrong.length === 0) return "changed"
   return yield* new Conflict({ step: `quotas of ${place.path}`, detail: `read back: ${wrong.join("; ")}` })
@@ -93,5 +95,5 @@ export const differences = ({ uid, system }: Root, listed: Listed, observed: Obs
   ...(observed.uid === uid ? [] : [`owner ${observed.uid}, not ${uid}`]),
   ...(observed.gid === listed.gid ? [] : [`group ${observed.gid}, not ${listed.gid}`]),
   ...(observed.mode === listed.mode ? [] : [`mode ${octal(observed.mode)}, not ${octal(listed.mode)}`]),
-  ...differing(storedAs(system, listed.quotas ?? {}), observed.quotas),
+  ...differing(storedAfter(system, observed.quotas, listed.quotas ?? {}), observed.quotas),
 ]

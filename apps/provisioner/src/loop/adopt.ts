@@ -1,9 +1,10 @@
 /** Takes over directories that another program has made, so that a site can switch to this one. */
-import { keyOf, type StorageEntry } from "@cscs/storage-model"
+import type { EntryList } from "@cscs/storage-client"
+import { keyOf } from "@cscs/storage-model"
 import { Effect } from "effect"
 import { type Driver, type DriverError, type Outcome, type Reader, Refused } from "../drivers/driver.ts"
 import type { Journal, JournalUnusable } from "../journal/journal.ts"
-import { claimsOf } from "../plan/plan.ts"
+import { claimsOf } from "../plan/claims.ts"
 import { inScope, type Scope } from "./cycle.ts"
 import { isSettled } from "./drift.ts"
 import { observeAll, type Systems } from "./observe.ts"
@@ -20,17 +21,17 @@ export interface Adoption {
  * Takes over the directories in scope that are at the mount point of an entry without an order that makes, resizes or removes
  * it. Only marks and records them: the next plan shows what else differs.
  *
- * @param entries the whole list, because two entries may claim one directory
+ * @param list whole, because two entries may claim one directory
  * @param adopting the journal and the drivers; without them, nothing is changed
  */
 export const adoptAll = Effect.fn("adoptAll")(function* <D extends Reader>(
-  entries: ReadonlyArray<StorageEntry>,
+  list: Pick<EntryList, "entries" | "notUnderstood">,
   systems: Systems<D>,
   scope: Scope,
   adopting?: { readonly journal: Journal; readonly drivers: ReadonlyMap<string, Driver> },
 ): Effect.fn.Return<ReadonlyArray<Adoption>, JournalUnusable> {
-  const { isDoubled } = claimsOf(entries)
-  const candidates = inScope(entries, systems, scope).filter(isSettled)
+  const { isDoubled } = claimsOf(list.entries, list.notUnderstood)
+  const candidates = inScope(list.entries, systems, scope).filter(isSettled)
   const observations = yield* observeAll(candidates, systems)
   const adoptions: Array<Adoption> = []
   for (const entry of candidates) {

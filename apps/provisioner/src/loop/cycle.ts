@@ -76,9 +76,8 @@ export const makeCycles = Effect.fnUntraced(function* (about: {
     const observations = yield* observeAll(seen, systems)
     yield* rememberSeen(seen, observations, journal)
     const mayRemove = now() - list.readAfter <= maxAgeForRemoval
-    const { etag, notUnderstood } = list
     const limits = { ...settings, maxRemovals: removalsLeft, mayRemove }
-    const planned = plan({ etag, entries, notUnderstood, observations, journal: journal.items, held, settings: limits })
+    const planned = plan({ list, entries, observations, journal: journal.items, held, settings: limits })
     // They wait for a newer list, which may have the same entries.
     const removals = mayRemove ? [] : seen.filter((entry) => decide(entry).kind === "trash")
     const unsettled = new Set([...planned.items.map(({ key }) => key), ...removals.map(keyOf)])

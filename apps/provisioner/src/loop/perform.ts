@@ -54,8 +54,8 @@ export const perform = Effect.fn("perform")(function* (
   const isFolder = ({ acts }: PlanItem) => acts[0]?.act === "folder"
   const folders = yield* Effect.forEach(items.filter(isFolder), (item) => performItem(item, performing))
   const others = items.filter((item) => !isFolder(item) && item.acts.length > 0)
-  // Their order does not matter: if another directory is still at an item's path, the driver fails with `Conflict`, and a later
-  // cycle tries again.
+  // Their order does not matter: no act renames another item's directory along, and if another directory is still at an item's
+  // path, the driver fails with `Conflict`, and a later cycle tries again.
   const rest = yield* Effect.forEach(others, (item) => performItem(item, performing), { concurrency: atOnce })
   return [...folders, ...rest]
 })

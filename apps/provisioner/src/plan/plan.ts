@@ -2,9 +2,11 @@
  * Plans a cycle: from the whole list and what was observed on the disk, the acts to perform, as data. Pure: it reads and changes
  * nothing.
  */
+import type { EntryList } from "@cscs/storage-client"
 import { keyOf, type StorageEntry } from "@cscs/storage-model"
 import type { DriverError, Listed, Observed, Whereabouts } from "../drivers/driver.ts"
 import type { ItemRecord } from "../journal/journal.ts"
+import { type Claims, claimsOf } from "./claims.ts"
 import { type Decision, decide, orderStateOf } from "./decide.ts"
 
 /** One step of an entry's plan; the next is taken only if it succeeds. Paths are mount points. */
@@ -24,7 +26,7 @@ export type Sign = "+" | "~" | "-" | "!"
 /** What to do for one entry. */
 export interface PlanItem {
   readonly sign: Sign
-  /** `itemId` and mount point, which together identify an entry. */
+  /** `itemId` and mount point, which together identify an entry; a made-up name if the entry is not understood. */
   readonly key: string
   readonly itemId: string
   readonly path: string
@@ -44,7 +46,7 @@ export interface Plan {
   readonly items: ReadonlyArray<PlanItem>
 }
 
-/** What was observed of an entry on the disk. */
+/** What was observed of an entry on the disk; of a parent, only `atPath`, and of an order to review, only `free`. */
 export type Observation =
   | {
       readonly whereabouts: Whereabouts
@@ -65,10 +67,10 @@ export type Verdict = { readonly verdict: "approve" } | { readonly verdict: "rej
 export type Policy = (entry: StorageEntry, facts: { readonly free: bigint | undefined }) => Verdict
 
 export interface PlanInput {
-  readonly etag: string
+  /** The whole list, in which all entries have claims. The directories of those that are not understood stay unchanged. */
+  readonly list: Pick<EntryList, "etag" | "entries" | "notUnderstood">
+  /** The entries to plan for. */
   readonly entries: ReadonlyArray<StorageEntry>
-  /** Entries that are not understood: their directories stay unchanged. */
-  readonly notUnderstood: ReadonlyArray<{ readonly itemId: string | undefined; readonly reason: string }>
   /** By entry key; an entry without an observation was not observed, and nothing is done for it. */
   readonly observations: ReadonlyMap<string, Observation>
   readonly journal: ReadonlyMap<string, ItemRecord>
@@ -76,7 +78,7 @@ export interface PlanInput {
   readonly held: ReadonlySet<string>
   readonly settings: {
     readonly policy: Policy
-    /** Removals of one cycle. */
+    /** How many removals the plan may have. */
     readonly maxRemovals: number
     /** Failures of the provisioner's own acts after which an order is reported as erred. */
     readonly erredAfter: number
@@ -92,11 +94,12 @@ export const orderOf = (url: string | undefined): string | undefined =>
 
 /** What the customer reads about an order that failed. */
 const erredMessage = (itemId: string) =>
-  `The storage could not be set up as ordered. The storage administrators have the details under ${itemId}.`
+  `The order could not be carried out. The storage administrators have the details under ${itemId}.`
 
 export const plan = (input: PlanInput): Plan => {
-  const claims = claimsOf(input.entries)
-  const items: Array<PlanItem> = input.notUnderstood.map(({ itemId, reason }, index) => ({
+  const { etag, entries, notUnderstood } = input.list
+  const claims = claimsOf(entries, notUnderstood)
+  const items: Array<PlanItem> = notUnderstood.map(({ itemId, reason }, index) => ({
     sign: "!",
     key: `not understood ${index}`,
     itemId: itemId ?? "",
@@ -125,144 +128,157 @@ export const plan = (input: PlanInput): Plan => {
     )
   }
   const count = (sign: Sign) => items.filter((item) => item.sign === sign).length
-  return { etag: input.etag, counts: { "+": count("+"), "~": count("~"), "-": count("-"), "!": count("!") }, items }
+  return { etag, counts: { "+": count("+"), "~": count("~"), "-": count("-"), "!": count("!") }, items }
 }
 
-/** Paths and items that more than one entry claims. No act on them is allowed. */
-interface Claims {
-  readonly isDoubled: (entry: StorageEntry) => boolean
-  /** A live directory at or below this path that is not this item's, if any. */
-  readonly liveBelow: (entry: StorageEntry) => string | undefined
-}
-
-export const claimsOf = (entries: ReadonlyArray<StorageEntry>): Claims => {
-  const live = entries.filter((entry) => {
-    const { kind } = decide(entry)
-    return kind === "keep" || kind === "trash"
-  })
-  const count = (texts: ReadonlyArray<string>) => {
-    const counts = new Map<string, number>()
-    for (const text of texts) counts.set(text, (counts.get(text) ?? 0) + 1)
-    return counts
-  }
-  const byPath = count(live.map(({ mountPoint }) => mountPoint.default))
-  const byItem = count(live.map(({ itemId }) => itemId))
-  const kept = live.filter((entry) => decide(entry).kind === "keep")
-  return {
-    isDoubled: ({ itemId, mountPoint }) => (byPath.get(mountPoint.default) ?? 0) > 1 || (byItem.get(itemId) ?? 0) > 1,
-    liveBelow: ({ itemId, mountPoint }) =>
-      kept.find(
-        (other) =>
-          other.itemId !== itemId &&
-          (other.mountPoint.default === mountPoint.default ||
-            other.mountPoint.default.startsWith(`${mountPoint.default}/`)),
-      )?.mountPoint.default,
-  }
+/** An entry while it is planned. */
+interface Planning {
+  readonly entry: StorageEntry
+  readonly input: PlanInput
+  readonly claims: Claims
+  readonly base: Omit<PlanItem, "sign" | "acts">
 }
 
 const planEntry = (entry: StorageEntry, input: PlanInput, claims: Claims): PlanItem | undefined => {
-  const { itemId } = entry
-  const inProgress = orderOf(entry.set_state_done_url)
-  const base = {
-    key: keyOf(entry),
-    itemId,
-    path: entry.mountPoint.default,
-    system: entry.storageSystem.key,
-    ...(inProgress === undefined ? {} : { order: inProgress }),
+  const order = orderOf(entry.set_state_done_url)
+  const planning: Planning = {
+    entry,
+    input,
+    claims,
+    base: {
+      key: keyOf(entry),
+      itemId: entry.itemId,
+      path: entry.mountPoint.default,
+      system: entry.storageSystem.key,
+      ...(order === undefined ? {} : { order }),
+    },
   }
-  const needsOperator = (note: string): PlanItem => ({ ...base, sign: "!", acts: [], note })
-  const item = (sign: Sign, acts: ReadonlyArray<Act>): PlanItem | undefined =>
-    acts.length === 0 ? undefined : { ...base, sign, acts }
-
+  const { base } = planning
   const decision = decide(entry)
-  if (decision.kind === "nothing") return alertOf(decision, input.journal.get(itemId), needsOperator)
-  if (decision.kind !== "parent" && decision.kind !== "review" && claims.isDoubled(entry)) {
-    return needsOperator("another entry has the same directory or the same itemId")
+  if (decision.kind === "nothing") return alertOf(decision, planning)
+  if (decision.kind !== "parent" && claims.isDoubled(entry)) {
+    return needsOperator(planning, "another entry has the same directory or the same itemId")
   }
   const observation = input.observations.get(base.key)
   if (observation === undefined) return undefined
-  if ("_tag" in observation) return needsOperator(`${observation._tag}: ${observation.message}`)
-  const { whereabouts, listed, atPath, differences } = observation
-  const isThere = whereabouts.at === "path" && whereabouts.path === base.path
-
+  if ("_tag" in observation) return needsOperator(planning, `${observation._tag}: ${observation.message}`)
   switch (decision.kind) {
-    case "parent":
-      return atPath === null
-        ? item("+", [{ act: "folder", path: base.path, mode: Number.parseInt(entry.permission.value, 8) }])
-        : undefined
+    case "parent": {
+      const mode = Number.parseInt(entry.permission.value, 8)
+      return observation.atPath === null ? item(planning, "+", [{ act: "folder", path: base.path, mode }]) : undefined
+    }
     case "review": {
       const reviewed = review(entry, input, observation.free)
-      return typeof reviewed === "string" ? needsOperator(reviewed) : item("~", reviewed)
+      return typeof reviewed === "string" ? needsOperator(planning, reviewed) : item(planning, "~", reviewed)
     }
-    case "keep": {
-      if (listed === undefined) return undefined
-      const acts: Array<Act> = []
-      let sign: Sign = "~"
-      if (isThere) {
-        if (atPath === null) return needsOperator("the directory was not found where it was seen a moment ago")
-        if (differences.length > 0) acts.push({ act: "change", listed, differences })
-      } else {
-        if (atPath !== null) return needsOperator(foreign(atPath))
-        const record = input.journal.get(itemId)
-        if (whereabouts.at === "nowhere" && record?.path !== undefined) {
-          return needsOperator(`its directory was ${record.path}, and is gone; it is not made again over lost data`)
-        }
-        if (whereabouts.at === "nowhere") sign = "+"
-        else if (whereabouts.at === "trash") acts.push({ act: "restore", to: base.path })
-        else acts.push({ act: "move", from: whereabouts.path, to: base.path })
-        acts.push({ act: whereabouts.at === "nowhere" ? "create" : "change", listed, differences: [] })
-      }
-      if (decision.then === "report") {
-        if (hasFailed(entry, input)) return item("~", erred(entry, input, isThere))
-        acts.push(...done(entry, input))
-      }
-      if (decision.then === "review") {
-        const reviewed = review(entry, input, observation.free)
-        // The directory is kept as listed, whatever the outcome of the order.
-        if (typeof reviewed === "string") return acts.length === 0 ? needsOperator(reviewed) : item(sign, acts)
-        acts.push(...reviewed)
-      }
-      return item(sign, acts)
-    }
-    case "trash": {
-      const order = orderOf(entry.set_state_done_url) ?? orderOf(entry.set_state_erred_url)
-      if (order === undefined) return needsOperator("its order has no UUID")
-      const live = claims.liveBelow(entry)
-      if (live !== undefined) return needsOperator(`it contains ${live}, which is in use`)
-      if (whereabouts.at === "nowhere") {
-        if (atPath !== null) return needsOperator(foreign(atPath))
-        if (input.journal.get(itemId)?.path !== undefined) {
-          return needsOperator("its directory is neither in its place nor in the trash; report the order by hand")
-        }
-        // A Create for which no directory was ever made.
-        return item("~", reportDone(entry))
-      }
-      if (whereabouts.at === "trash") return item("~", reportDone(entry))
-      if (!input.settings.mayRemove) return undefined
-      if (hasFailed(entry, input)) return item("~", erred(entry, input, isThere))
-      return item("-", [{ act: "trash", path: whereabouts.path, order }, ...reportDone(entry)])
-    }
+    case "keep":
+      return planKept(planning, decision, observation)
+    case "trash":
+      return planRemoval(planning, observation)
   }
 }
 
-const foreign = ({ itemId }: Observed) =>
-  itemId === null
-    ? "something that this program has not made is at the mount point"
-    : `the directory of ${itemId} is at the mount point`
+const needsOperator = ({ base }: Planning, note: string): PlanItem => ({ ...base, sign: "!", acts: [], note })
 
-const alertOf = (
-  { alert }: Extract<Decision, { kind: "nothing" }>,
-  record: ItemRecord | undefined,
-  needsOperator: (note: string) => PlanItem,
+const item = ({ base }: Planning, sign: Sign, acts: ReadonlyArray<Act>): PlanItem | undefined =>
+  acts.length === 0 ? undefined : { ...base, sign, acts }
+
+/** An observation that succeeded. */
+type Found = Exclude<Observation, DriverError>
+
+const planKept = (
+  planning: Planning,
+  { then }: Extract<Decision, { kind: "keep" }>,
+  { whereabouts, listed, atPath, differences, free }: Found,
 ): PlanItem | undefined => {
-  const isPresent = record?.path !== undefined && record.trash === undefined
+  const { entry, input, claims, base } = planning
+  const { itemId, path } = base
+  if (listed === undefined) return undefined
+  const acts: Array<Act> = []
+  let sign: Sign = "~"
+  const isThere = whereabouts.at === "path" && whereabouts.path === path
+  if (isThere) {
+    if (atPath === null) return needsOperator(planning, "the directory was not found where it was seen a moment ago")
+    if (differences.length > 0) acts.push({ act: "change", listed, differences })
+  } else {
+    if (atPath !== null) return needsOperator(planning, foreign(atPath, planning))
+    if (whereabouts.at === "nowhere") {
+      const known = input.journal.get(itemId)?.path
+      if (known !== undefined) {
+        return needsOperator(planning, `its directory was ${known}, and is gone; it is not made again over lost data`)
+      }
+      sign = "+"
+    } else if (whereabouts.at === "trash") acts.push({ act: "restore", to: path })
+    else {
+      const other = claims.otherBelow(whereabouts.path, itemId)
+      if (other !== undefined) return needsOperator(planning, contains(other))
+      acts.push({ act: "move", from: whereabouts.path, to: path })
+    }
+    acts.push({ act: whereabouts.at === "nowhere" ? "create" : "change", listed, differences: [] })
+  }
+  if (then === "report") {
+    if (hasFailed(planning)) return item(planning, "~", erred(planning, isThere))
+    acts.push(...backendId(planning), ...reportDone(entry))
+  }
+  if (then === "review") {
+    const reviewed = review(entry, input, free)
+    // The directory is kept as listed, whatever the outcome of the order.
+    if (typeof reviewed === "string") {
+      return acts.length === 0 ? needsOperator(planning, reviewed) : { ...base, sign, acts, note: reviewed }
+    }
+    acts.push(...reviewed)
+  }
+  return item(planning, sign, acts)
+}
+
+const planRemoval = (planning: Planning, { whereabouts, atPath }: Found): PlanItem | undefined => {
+  const { entry, input, claims, base } = planning
+  const { itemId, order } = base
+  if (order === undefined) return needsOperator(planning, "its order has no UUID")
+  if (whereabouts.at === "nowhere") {
+    if (atPath !== null) return needsOperator(planning, foreign(atPath, planning))
+    if (input.journal.get(itemId)?.path !== undefined) {
+      const note = "its directory is neither in its place nor in the trash; report the order by hand"
+      return needsOperator(planning, note)
+    }
+    // A Create for which no directory was ever made.
+    return item(planning, "~", reportDone(entry))
+  }
+  if (whereabouts.at === "trash") return item(planning, "~", reportDone(entry))
+  const other = claims.otherBelow(whereabouts.path, itemId)
+  if (other !== undefined) return needsOperator(planning, contains(other))
+  if (!input.settings.mayRemove) return undefined
+  if (hasFailed(planning)) return item(planning, "~", erred(planning, whereabouts.path === base.path))
+  return item(planning, "-", [{ act: "trash", path: whereabouts.path, order }, ...reportDone(entry)])
+}
+
+const contains = (other: string) => `its directory may contain ${other}, which is another item's`
+
+const foreign = ({ itemId }: Observed, { base }: Planning) => {
+  if (itemId === null) return "something that this program has not made is at the mount point"
+  return itemId === base.itemId
+    ? "a copy of its directory is at the mount point"
+    : `the directory of ${itemId} is at the mount point`
+}
+
+const alertOf = ({ alert }: Extract<Decision, { kind: "nothing" }>, planning: Planning): PlanItem | undefined => {
+  const { journal } = planning.input
+  const record = journal.get(planning.base.itemId)
   switch (alert) {
     case "order-ended-early":
-      return needsOperator("updating without an order: if this persists, the order ended before Waldur's worker ran")
+      return needsOperator(
+        planning,
+        "updating without an order: if this persists, the order ended before Waldur's worker ran",
+      )
     case "removal-without-order":
-      return needsOperator("removing without an executing order: nothing is touched")
+      return needsOperator(planning, "removing without an executing order: nothing is touched")
     case "removed-but-present":
-      return isPresent ? needsOperator(`removed in Waldur, but ${record.path} still exists`) : undefined
+      return record?.path === undefined || record.trash !== undefined
+        ? undefined
+        : needsOperator(
+            planning,
+            `removed in Waldur, but not by this program, which knows its directory as ${record.path}`,
+          )
     default:
       return undefined
   }
@@ -282,16 +298,10 @@ const review = (
 }
 
 /** The path is the key on which usage reports are joined. */
-const backendId = (
-  { set_backend_id_url: url, mountPoint }: StorageEntry,
-  { settings }: PlanInput,
-): ReadonlyArray<Act> =>
-  settings.reportsBackendId && url !== undefined ? [{ act: "backend-id", url, path: mountPoint.default }] : []
-
-const done = (entry: StorageEntry, input: PlanInput): ReadonlyArray<Act> => [
-  ...backendId(entry, input),
-  ...reportDone(entry),
-]
+const backendId = ({ entry, input, base: { path } }: Planning): ReadonlyArray<Act> => {
+  const url = entry.set_backend_id_url
+  return input.settings.reportsBackendId && url !== undefined ? [{ act: "backend-id", url, path }] : []
+}
 
 const reportDone = ({ set_state_done_url: url }: StorageEntry): ReadonlyArray<Act> =>
   url === undefined ? [] : [{ act: "done", url }]
@@ -301,16 +311,15 @@ const reportDone = ({ set_state_done_url: url }: StorageEntry): ReadonlyArray<Ac
  *
  * @param isThere whether the item's directory is at the mount point; no other path may be reported
  */
-const erred = (entry: StorageEntry, input: PlanInput, isThere: boolean): ReadonlyArray<Act> => {
-  const { itemId, set_state_erred_url: url } = entry
+const erred = (planning: Planning, isThere: boolean): ReadonlyArray<Act> => {
+  const { itemId, set_state_erred_url: url } = planning.entry
   if (url === undefined) return []
-  return [{ act: "erred", url, message: erredMessage(itemId) }, ...(isThere ? backendId(entry, input) : [])]
+  return [{ act: "erred", url, message: erredMessage(itemId) }, ...(isThere ? backendId(planning) : [])]
 }
 
 /** Whether the provisioner's own acts on the executing order have failed so often that it gives up. */
-const hasFailed = (entry: StorageEntry, { journal, settings }: PlanInput): boolean => {
-  const failures = journal.get(entry.itemId)?.failures
-  const order = orderOf(entry.set_state_erred_url)
+const hasFailed = ({ entry, input: { journal, settings }, base: { itemId, order } }: Planning): boolean => {
+  const failures = journal.get(itemId)?.failures
   return (
     orderStateOf(entry) === "executing" &&
     failures !== undefined &&

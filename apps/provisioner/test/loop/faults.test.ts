@@ -120,7 +120,7 @@ test("an order is set to erred only after the provisioner's own acts failed seve
   await failing([[created], [created]])
   expect(reported(site)).toEqual(["erred"])
   const message = JSON.stringify(site.reports[0])
-  expect(message).toContain("could not be set up")
+  expect(message).toContain("could not be carried out")
   expect(message).not.toMatch(/lfs|EINTR|\/capstor/)
 })
 
