@@ -156,6 +156,25 @@ describe("a live record with bad names protects the paths of its good ones", () 
     ["two slugs", { customer_slug: 5, project_slug: 5 }, "/capstor/store/psi/any/any", "served"],
     ["two slugs", { offering_slug: "a b", project_slug: "a b" }, named, "removal-of-live-path"],
     ["two slugs", { offering_slug: 5, project_slug: 5 }, "/capstor/store/cscs/biology/any", "served"],
+    [
+      "project_slug, without a data type",
+      { project_slug: "../other", attributes: 5 },
+      "/capstor/store/cscs/other",
+      "removal-of-live-path",
+    ],
+    [
+      "data type",
+      { attributes: { storage_data_type: "a/b" } },
+      "/capstor/a/b/cscs/university-physics/climate-sim",
+      "removal-of-live-path",
+    ],
+    [
+      "data type",
+      { attributes: { storage_data_type: "../vast/store" } },
+      "/vast/store/cscs/university-physics/climate-sim",
+      "removal-of-live-path",
+    ],
+    ["two slugs", { customer_slug: "..", project_slug: 5 }, "/capstor/store/any/any/any", "served"],
     ["all but the customer's", { offering_slug: 5, provider_slug: 5, project_slug: 5 }, named, "removal-of-live-path"],
   ])("(%s: %j) from a removal at %s, which is %s", (_, bad, path, becomes) => {
     expect(removalBeside(aResource({ uuid: uuidNumber(1), ...bad }), path)).toBe(becomes)

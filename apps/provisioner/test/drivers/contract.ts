@@ -137,6 +137,23 @@ export const driverContract = (name: string, make: () => Promise<Subject>): void
       expect(await differences({ ...entry, quotas: { ...others, spaceSoft, spaceHard: 3n * tera } })).toEqual([])
     })
 
+    test.each([
+      ["the hard limit as it is", [10n, 10n]],
+      ["both larger", [20n, 20n]],
+      ["both smaller than the soft limit", [4n, 4n]],
+    ])("a soft limit equal to the hard one replaces a lower one: %s", async (_, [soft = 0n, hard = 0n]) => {
+      const entry = await made("equal/a")
+      await act((driver) => driver.ensureQuota(entry, { spaceSoft: 5n * tera, spaceHard: 10n * tera }))
+      const equal = { ...entry, quotas: { ...entry.quotas, spaceSoft: soft * tera, spaceHard: hard * tera } }
+      const { enforces } = await act((driver) => Effect.succeed(driver.capabilities))
+      if (enforces.includes("spaceSoft")) expect(await differences(equal)).not.toEqual([])
+      await act((driver) => driver.ensureDirectory(equal))
+      expect(await differences(equal)).toEqual([])
+      const { spaceSoft = hard * tera, spaceHard } = (await act((driver) => driver.readBack(equal)))?.quotas ?? {}
+      expect([spaceSoft, spaceHard]).toEqual([hard * tera, hard * tera])
+      await act((driver) => driver.trash(equal, uuid()))
+    })
+
     test("a quota that another program changed is a difference, and is set again", async () => {
       const entry = await made("tampered/a")
       await subject.tamper(entry.path)

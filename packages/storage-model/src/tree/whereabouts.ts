@@ -9,6 +9,8 @@ import type { WaldurOrder } from "../waldur/resource.ts"
 
 /** Replaces an unknown path component. */
 export const anyName = "*"
+/** The same in a text that `pathsReadIn` reads, which refuses `*`. */
+const unknownName = "--unknown--"
 
 /**
  * Whether a record's data may have to stay. An unreadable state does not count as a removal, nor does an unreadable order
@@ -34,7 +36,7 @@ interface Whereabouts {
   readonly paths: ReadonlyArray<string>
   /** Directories that invalid names resolve to if used literally: a project_slug `../other` leads to a sibling. */
   readonly misread: ReadonlyArray<string>
-  /** If a name is invalid: the directory with `*` in place of each invalid name. */
+  /** If a name is invalid or missing: the directory with `*` in place of each such name, unless that is any directory. */
   readonly pattern: string | undefined
 }
 
@@ -46,27 +48,29 @@ interface Whereabouts {
  */
 export const whereaboutsOf = (record: unknown, rule: PathRule = anywhere): Whereabouts => {
   const backendId = property(record, "backend_id")
-  const valid = backendMountPath(backendId, rule)
-  if ("value" in valid) return { paths: [valid.value], misread: [], pattern: undefined }
+  const given = backendMountPath(backendId, rule)
+  if ("value" in given) return { paths: [given.value], misread: [], pattern: undefined }
 
   const attributes = property(record, "attributes")
   const unreadable = attributes !== undefined && attributes !== null && !isJsonObject(attributes)
   const dataType = dataTypeOf({ attributes, options: property(record, "options") })
-  const names = [
-    textIn(record, "offering_slug"),
-    unreadable || isRefusal(dataType) ? undefined : dataType.value,
-    textIn(record, "provider_slug"),
-    textIn(record, "customer_slug"),
-    textIn(record, "project_slug"),
-  ]
+  const isTypeKnown = !unreadable && !isRefusal(dataType)
+  const [offering, ...slugs] = ["offering_slug", "provider_slug", "customer_slug", "project_slug"].map((name) =>
+    textIn(record, name),
+  )
+  const names = [offering, isTypeKnown ? dataType.value : undefined, ...slugs]
   const components = names.map((name) =>
     name === undefined || invalidComponent("", name) !== undefined ? anyName : name,
   )
   const named = `/${components.join("/")}`
   const read = pathsReadIn(backendId)
   if (!components.includes(anyName)) return { paths: [named, ...read], misread: [], pattern: undefined }
-  const taken = names.includes(undefined) ? [] : pathsReadIn(`/${names.join("/")}`)
-  const misread = taken.filter((path) => !`${named}/`.startsWith(`${path}/`))
+  const literal = [offering, isTypeKnown ? dataType.value : textIn(attributes, "storage_data_type"), ...slugs]
+  const misread = pathsReadIn(`/${literal.map((name) => name ?? unknownName).join("/")}`)
+    .map((path) => path.replaceAll(unknownName, anyName))
+    // A directory above the one named, or an unknown one beside it, is what an empty name leaves: it would hold back far
+    // too much.
+    .filter((path) => !`${named}/`.startsWith(`${path}/`) && !path.endsWith(`/${anyName}`))
   // A record without a valid slug would match any directory; a data type alone does not narrow it down either.
   const isSpecific = components.some((component, at) => component !== anyName && at !== 1)
   return { paths: read, misread, pattern: isSpecific ? named : undefined }
