@@ -33,10 +33,25 @@ export const isSame = (some: unknown, other: unknown): boolean => {
 
 /** As `isSame`, but the order of keys counts: parts of a row are served as they are. */
 export const isIdentical = (some: unknown, other: unknown): boolean => {
-  if (some === other) return true
   try {
-    return JSON.stringify(some) === JSON.stringify(other)
+    return areIdentical(some, other)
   } catch {
     return false
   }
+}
+
+// Not by their JSON text: a number too large for a double is Infinity once it is parsed, which becomes null there.
+const areIdentical = (some: unknown, other: unknown): boolean => {
+  if (some === other) return true
+  if (typeof some !== "object" || typeof other !== "object" || some === null || other === null) return false
+  if (Array.isArray(some) || Array.isArray(other)) {
+    const areLists = Array.isArray(some) && Array.isArray(other) && some.length === other.length
+    return areLists && some.every((one, at) => areIdentical(one, other[at]))
+  }
+  const keys = Object.keys(some)
+  const others = Object.keys(other)
+  return (
+    keys.length === others.length &&
+    keys.every((key, at) => key === others[at] && areIdentical(fieldOf(some, key), fieldOf(other, key)))
+  )
 }
