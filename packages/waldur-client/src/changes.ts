@@ -77,6 +77,7 @@ const changesSince = Effect.fn("WaldurClient.readChanges")(function* (
     )
     if (!count.isCounted || !changed.counted || !ordered.counted) return Option.none()
     if (changed.several.size + ordered.several.size > 0) return Option.none()
+    if (changed.rows.length < changed.total || ordered.rows.length < ordered.total) return Option.none()
     const merged = yield* merge(calls, selected, last.rows, changed.rows, ordered.rows)
     if (Option.isNone(merged)) return Option.none()
     const rows = merged.value
