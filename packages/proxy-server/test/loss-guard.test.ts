@@ -77,6 +77,24 @@ describe("a storage system that Waldur suddenly does not show", () => {
     expect((await proxy.ready()).json.warnings.join("\n")).not.toContain("where it showed")
   })
 
+  test("is not guarded by a refresh that loses nothing, although it lost entries before and has ten by now", async () => {
+    const world = aWorld(100)
+    const ofVast = world.resources.filter(({ offering_slug, state }) => offering_slug === "vast" && state === "OK")
+    const others = world.resources.filter(({ offering_slug }) => offering_slug !== "vast")
+    world.resources = [...others, ...ofVast.slice(0, 9)]
+    const proxy = await aProxy({ world, environment: guarded })
+    await proxy.list()
+    world.resources = [...others, ...ofVast.slice(0, 3)]
+    await renewed(proxy)
+    world.resources = [...others, ...ofVast.slice(0, 3), ...ofVast.slice(9, 11)]
+    await renewed(proxy)
+    await renewed(proxy)
+    expect((await proxy.ready()).json.warnings.join("\n")).not.toContain("where it showed")
+    world.resources = [...others, ...ofVast.slice(0, 3), ...ofVast.slice(9, 12)]
+    await renewed(proxy)
+    expect((await entriesOf(proxy, "vast")).filter(({ quotas }: Any) => quotas !== null).length).toBe(6)
+  })
+
   test("keeps its entries until Waldur shows it again, which restarts the hour", async () => {
     const world = aWorld(60)
     const proxy = await aProxy({ world, environment: guarded })
