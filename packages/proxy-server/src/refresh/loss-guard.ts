@@ -139,7 +139,8 @@ export const judgeLosses = Effect.fnUntraced(function* (
       vanished: all.size - removing,
       removing,
     }
-    if (!isSuspiciousLoss(fate))
+    // A list that only grows loses nothing, although what it lost before may count by now that it has ten entries.
+    if (lost.length === 0 || !isSuspiciousLoss(fate))
       losses.push(...stillLost, ...lost.map((loss) => ({ ...loss, offeringSlug, at: judged.readStartedAt })))
     else if (judged.readStartedAt - since < emptyGuard) {
       losses.push(...lostEarlier)
