@@ -7,6 +7,7 @@ import type { ConfigurationProblem } from "../config-sources/configuration-inval
 import { type ReadSources, type Sourced, shortList } from "../config-sources/sources.ts"
 import { unwrapped } from "../config-sources/unwrapped.ts"
 import { masker } from "../observability/mask-secrets.ts"
+import { contentDigest } from "../snapshot/content-digest.ts"
 import type { SettingKey, SettingsTable } from "./setting-key.ts"
 import type { ProxySettings } from "./settings.ts"
 import { foundValue, shownName, shownValue } from "./shown-value.ts"
@@ -72,6 +73,7 @@ export const readSettings = Effect.fnUntraced(function* <
       return {
         path: key.path,
         value: withoutSecrets(shownValue(value, key)),
+        ...(key.isSecret ? {} : { digest: contentDigest(JSON.stringify([value])) }),
         source: given === undefined ? "default" : `${given.source}${note}`,
         isDefault: Equal.equals(value, key.fallback),
       }
