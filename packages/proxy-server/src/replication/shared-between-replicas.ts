@@ -239,7 +239,7 @@ const makeFollowing = (leaseStore: LeaseStore, { known, take, sharedFailure }: O
   return {
     follow,
     isStuck: () => stuckAt !== undefined,
-    /** This replica leads. */
+    /** To be called when this replica leads. */
     forget: () => {
       stuckAt = undefined
     },
