@@ -1,5 +1,5 @@
 /** Reads the settings of a table from their sources, key by key; each program has a table of its own. */
-import { X509Certificate } from "node:crypto"
+import { hash, X509Certificate } from "node:crypto"
 import { property } from "@cscs/storage-model"
 import { Effect, Equal, Result } from "effect"
 import { readBoundedFile } from "../config-sources/bounded-file.ts"
@@ -7,7 +7,6 @@ import type { ConfigurationProblem } from "../config-sources/configuration-inval
 import { type ReadSources, type Sourced, shortList } from "../config-sources/sources.ts"
 import { unwrapped } from "../config-sources/unwrapped.ts"
 import { masker } from "../observability/mask-secrets.ts"
-import { contentDigest } from "../snapshot/content-digest.ts"
 import type { SettingKey, SettingsTable } from "./setting-key.ts"
 import type { ProxySettings } from "./settings.ts"
 import { foundValue, shownName, shownValue } from "./shown-value.ts"
@@ -73,7 +72,7 @@ export const readSettings = Effect.fnUntraced(function* <
       return {
         path: key.path,
         value: withoutSecrets(shownValue(value, key)),
-        ...(key.isSecret ? {} : { digest: contentDigest(JSON.stringify([value])) }),
+        ...(key.isSecret ? {} : { digest: hash("sha256", JSON.stringify([value])) }),
         source: given === undefined ? "default" : `${given.source}${note}`,
         isDefault: Equal.equals(value, key.fallback),
       }
