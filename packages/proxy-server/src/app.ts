@@ -5,7 +5,7 @@ import { generateSpecs } from "hono-openapi"
 import { Settings } from "./config/settings.ts"
 import { version } from "./config/version.ts"
 import { MethodNotAllowed, NotFound, refusal } from "./http/http-errors.ts"
-import { crossOrigin, documentHeaders } from "./http/http-headers.ts"
+import { asData, crossOrigin } from "./http/http-headers.ts"
 import { effectRunner } from "./http/run-effect.ts"
 import { logRequests } from "./observability/request-log.ts"
 import { countRequests } from "./observability/request-metrics.ts"
@@ -59,7 +59,9 @@ export const makeApp = Effect.gen(function* () {
     app.get("/explorer", (c) => c.redirect("explorer/"))
     app.route("/explorer/", page)
   }
-  app.use(documentHeaders)
+  app.route("/", referencePage())
+  app.route("/", startPage(page !== undefined))
+  app.use(asData)
   app.route("/healthz", health(settings, run))
   app.route("/", metrics(run))
   app.get(debugPath, describeDebug())
@@ -88,8 +90,6 @@ export const makeApp = Effect.gen(function* () {
     document ??= described().then((both) => separated(both, listPath, debugPath))
     return c.json(await document)
   })
-  app.route("/", referencePage())
-  app.route("/", startPage(page !== undefined))
   for (const path of getOnly) app.all(path, () => refusal(new MethodNotAllowed({ allow: "GET, HEAD" })))
   app.notFound(() => refusal(new NotFound()))
   const failed = (error: unknown, c: Context) => run.response(c, Effect.die(error))

@@ -693,6 +693,12 @@ describe("unknown keys", () => {
     expect(ignoredKeys.toSorted()).toEqual(paths.toSorted())
   })
 
+  test("are named without a login that they contain", async () => {
+    const { warnings, ignoredKeys } = await settingsOf(over({ "https://someone:swordfish@proxy.example.org": true }))
+    expect(ignoredKeys).toEqual(["https://***@proxy.example.org"])
+    expect(warnings.join()).not.toMatch(/someone|swordfish/)
+  })
+
   test("do not include the names of storage systems", async () => {
     expect((await settingsOf(over({ storage_systems: { auth: "a", debugg: "b" } }))).warnings.join()).not.toMatch(
       /debugg/,

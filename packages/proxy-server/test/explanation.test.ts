@@ -33,6 +33,16 @@ describe("an explanation", () => {
     }
   })
 
+  test("of an unknown UUID suggests similar ones of resources, customers and offerings", async () => {
+    const proxy = await aProxy({ world: aWorld(6) })
+    const { uuid, customer_uuid, offering_uuid } = rowOf(proxy.sandbox.world, 3)
+    for (const known of [uuid, customer_uuid, offering_uuid]) {
+      const asked = String(dashed(known)).replace(/.$/, (last) => (last === "0" ? "1" : "0"))
+      const { found, nearest } = await Effect.runPromise(explainEntry(proxy.settings, asked))
+      expect([found, nearest]).toEqual([[], [dashed(known)]])
+    }
+  })
+
   test("follows a change of the resource with the next snapshot", async () => {
     const proxy = await aProxy({ world: aWorld(10) })
     const row = rowOf(proxy.sandbox.world, 7)

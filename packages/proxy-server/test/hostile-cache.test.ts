@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises"
 import { gzipSync } from "node:zlib"
 import { startSandbox } from "@cscs/sandbox"
 import { Duration, Effect, Fiber, Logger, Result } from "effect"
@@ -223,6 +224,7 @@ describe("the published outcome", () => {
     ["newer than a read in flight", ["7", written({ snapshot: null }), "7"], true],
     ["before any outcome", ["0", null, "-1"], true],
     ["newer than a read that never began", ["8", written({ snapshot: null }), "7"], false],
+    ["any, and the last outcome is of a read that never began", ["0", written({ snapshot: null }), "4"], true],
     ["newer than any number to come", ["9007199254740991", written({ snapshot: null }), "5"], false],
     ["a negative number", ["-1", written({ snapshot: null }), "5"], false],
     ["text that is not a number", ["nan", null, "5"], false],
@@ -277,7 +279,7 @@ const sharingThrough = async (onScript: (script: string) => RedisReply, world = 
 /** The kind of a script, recognised by what only it does. */
 const kindOf = (script: string): "lead" | "standing" | "values" | "other" => {
   if (script.includes("'taken'")) return "lead"
-  if (script.includes("return {outcome, written(redis.call('pttl'")) return "standing"
+  if (script.includes("return {outcome, digits(redis.call('pttl'")) return "standing"
   return script.includes("mget") ? "values" : "other"
 }
 
@@ -311,6 +313,41 @@ describe("a replica", () => {
     const before = proxy.sandbox.calls.of("waldur").length
     expect((await proxy.get("/api/storage-resources/", noCache)).status).toBe(200)
     expect(proxy.sandbox.calls.of("waldur").length).toBeGreaterThan(before)
+  })
+
+  test("waits for a read that another one has begun, for longer than a minute but not for ever", async () => {
+    const proxy = await sharingThrough((script) => {
+      const kind = kindOf(script)
+      if (kind === "lead") return aList([null])
+      return kind === "standing" ? aList([null, "-2", "5", "another"]) : aList([])
+    })
+    const asked = proxy.list()
+    /** Below the timeout of a call each, with turns in which it is answered. */
+    const seconds = async (count: number) => {
+      for (let second = 0; second < count; second += 1) {
+        for (let turn = 0; turn < 10; turn += 1) await setImmediate()
+        await proxy.pass("1 second")
+      }
+    }
+    await seconds(29 * 60)
+    expect(proxy.sandbox.calls.of("waldur")).toEqual([])
+    await seconds(2 * 60)
+    expect((await proxy.hurried(asked)).status).toBe(200)
+    expect(proxy.logs.join("\n")).toContain("lease-idle")
+  })
+
+  test("that cannot publish a read gives up the lease and logs why: no other one waits for that read", async () => {
+    const scripts: Array<string> = []
+    const { port } = await aRespServer((command = "", script = "") => {
+      if (command.toUpperCase() === "SET") return "-OOM command not allowed\r\n"
+      if (command.toUpperCase() !== "EVAL") return "+OK\r\n"
+      scripts.push(script)
+      return aList([kindOf(script) === "lead" ? "kept" : "7"])
+    })
+    const proxy = await aProxy({ world: aWorld(6), environment: { CACHE_URL: urlOf(port) } })
+    expect(await total(proxy)).toEqual(expected)
+    expect(scripts.at(-1)).toContain("redis.call('del', KEYS[1]) return {}")
+    expect(proxy.logs.join("\n")).toMatch(/outcome-not-shared.*OOM|OOM.*outcome-not-shared/)
   })
 
   test("that reads nothing but failures finally tries itself", async () => {

@@ -168,6 +168,11 @@ describe("the URL of an upstream", () => {
     expect(JSON.stringify([effective, warnings])).not.toContain("swordfish")
   })
 
+  test("is no part of an agent's name: the mail address in one is shown", async () => {
+    const { effective } = await settingsOf(placed("agent_header", "storage-proxy (ops@cscs.ch)"))
+    expect(effective.find(({ path }) => path === "agent_header")?.value).toBe('"storage-proxy (ops@cscs.ch)"')
+  })
+
   test("of a proxy with a path, a query or a fragment is an error: that is a part of a password", async () => {
     for (const url of ["http://user:1/swordfish@proxy:1", "http://proxy:1/?swordfish", "http://proxy:1/#swordfish"]) {
       const problems = await problemsOf(placed("waldur_socks_proxy", url))

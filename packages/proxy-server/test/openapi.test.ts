@@ -294,6 +294,17 @@ describe("the description matches", () => {
     hasItsHeaders(got, list)
   })
 
+  test("503 with the causes that the operation has", () => {
+    const causes = [list, "/api/storage-resources", "/api/storage-resources/{uuid}/explanation"].map(
+      (path) => document.paths[path].get.responses[503].description.split("; or ")[1],
+    )
+    expect(causes).toEqual([
+      undefined,
+      "too many reads with debug=true are running.",
+      "too many explanations are being made.",
+    ])
+  })
+
   test("metrics", async () => {
     const { status, headers } = await proxy.get("/metrics")
     const types = Object.keys(document.paths["/metrics"].get.responses[status].content)
@@ -315,16 +326,27 @@ describe("the description matches", () => {
   })
 })
 
+test("only a page and its files may run scripts: no other response, errors included", async () => {
+  const policyOf = async (path: string, init?: RequestInit) =>
+    (await proxy.get(path, init)).headers.get("content-security-policy")
+  for (const path of ["/docs", "/docs/", "/docs/start.js", "/docs/swagger-ui.css", "/favicon.svg"]) {
+    expect(await policyOf(path)).toContain("script-src 'self'")
+  }
+  const data = ["/", "/docs/nothing", "/nothing", "/metrics", "/openapi.json", "/healthz/live", "/healthz/ready"]
+  for (const path of [...data, "/api/storage-resources/", "/api/storage-resources/x/explanation"]) {
+    expect([path, await policyOf(path)]).toEqual([path, "default-src 'none'; frame-ancestors 'none'"])
+  }
+  expect(await policyOf("/docs/", { method: "POST" })).toBe("default-src 'none'; frame-ancestors 'none'")
+})
+
 describe("/", () => {
   const browser = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
 
-  test("is a page for browsers, under the policy of the documents, and each of its links exists", async () => {
+  test("is a page for browsers, with scripts and styles of its origin only, and each of its links exists", async () => {
     const { status, headers, text } = await proxy.get("/", { headers: { Accept: browser } })
     expect([status, headers.get("content-type")]).toEqual([200, expect.stringMatching(/^text\/html/)])
     expect(headers.get("vary")).toBe("Accept")
-    expect(headers.get("content-security-policy")).toBe(
-      (await proxy.get("/docs/")).headers.get("content-security-policy"),
-    )
+    expect(headers.get("content-security-policy")).toMatch(/script-src 'self'; style-src 'self';/)
     const links = [...text.matchAll(/(?:src|href)="([^"]*)"/g)].map(([, target = ""]) => target)
     expect(links).toEqual([
       "favicon.svg",
@@ -342,7 +364,8 @@ describe("/", () => {
 
   test("is 404 for callers that do not prefer HTML", async () => {
     for (const Accept of ["*/*", "application/json", "application/json, text/html", "text/html;q=0.5, */*", ""]) {
-      const { status, json } = await proxy.get("/", { headers: { Accept } })
+      const { status, json, headers } = await proxy.get("/", { headers: { Accept } })
+      expect(headers.get("vary")).toBe("Accept")
       expect([Accept, status, json]).toEqual([Accept, 404, { detail: "Not Found", error: "NotFound" }])
     }
   })

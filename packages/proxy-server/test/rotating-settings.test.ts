@@ -80,6 +80,27 @@ describe("settings with rotating secrets", () => {
     expect(settings.cache.url && secretNow(settings.cache.url)).toContain("valkey:6379")
   })
 
+  test.each([
+    [
+      "the fifth storage system is beyond what is shown",
+      "storage_systems",
+      (fifth: string) => {
+        const four = ["capstor", "iopsstor", "vast", "ritom"].map((name) => [name, name.padEnd(60, "-")])
+        return { STORAGE_SYSTEMS: JSON.stringify(Object.fromEntries([...four, ["fifth", fifth]])) }
+      },
+    ],
+    ["a mail address follows", "agent_header", (name: string) => ({ AGENT_HEADER: `${name} (ops@cscs.ch)` })],
+    [
+      "the password of a proxy is masked",
+      "waldur_socks_proxy",
+      (password: string) => ({ WALDUR_SOCKS_PROXY: `socks5h://user:${password}@proxy.example.org:1080` }),
+    ],
+  ])("are named if they change, even if %s", async (_, key, given) => {
+    const { adopt } = rotatingSettings(await load(given("one")))
+    expect(adopt(await load(given("one"))).needRestart).toEqual([])
+    expect(adopt(await load(given("another"))).needRestart).toEqual([key])
+  })
+
   test("that are refused in a later read cause a warning until one is adopted", async () => {
     const { settings, adopt, refuse } = rotatingSettings(await load())
     const { warnings } = settings

@@ -8,7 +8,7 @@ export interface CheckResult {
   readonly ok: boolean
   /** The observation. */
   readonly detail: string
-  /** It works but is probably not intended. */
+  /** It works, but is slow or probably not intended. */
   readonly isDoubtful?: true
   /** The remedy if it is not ok, or doubtful. */
   readonly advice?: string
@@ -25,8 +25,8 @@ export interface MeasuredCall {
   readonly ok: boolean
 }
 
-/** Seconds after which a call is slow: several times what a healthy system needs, far less than its timeout. */
-export const slowAfter = {
+/** Seconds after which a call is slow: several times what a healthy system needs, and less than its timeout. */
+const slowAfter = {
   connection: 2,
   version: 5,
   offerings: 5,
@@ -82,12 +82,12 @@ export const withCalls = (result: CheckResult, calls: ReadonlyArray<MeasuredCall
 /** The result of a call: the detail if it succeeded, else its error with advice. */
 export const attempted = <E extends { readonly message: string }, R>(
   name: string,
-  kind: keyof typeof slowAfter,
-  call: Effect.Effect<unknown, E, R>,
+  call: keyof typeof slowAfter,
+  effect: Effect.Effect<unknown, E, R>,
   detail: string,
   adviceOn: (error: E) => string,
 ): Effect.Effect<CheckResult, never, R> =>
-  Effect.map(measured(kind, call), ({ result, took }) =>
+  Effect.map(measured(call, effect), ({ result, took }) =>
     withCalls(
       Result.match(result, {
         onFailure: (error) => failed(name, error.message, adviceOn(error)),

@@ -2,17 +2,20 @@
 import type { InvalidProxy } from "@cscs/http-transport"
 import { buildHierarchy, type Explanation, type HierarchyInput, type Lookup } from "@cscs/storage-model"
 import { Effect } from "effect"
-import { distance } from "fastest-levenshtein"
+import { nearestNames } from "../config/nearest-names.ts"
 import type { ProxySettings } from "../config/settings.ts"
 import { explanationIn, inputReadNow } from "../refresh/explanation.ts"
 import type { RefreshError } from "../refresh/refresh-errors.ts"
 import { type OnProgress, onceLayer } from "./read-once.ts"
 
-/** The model's explanation, with facts that only the upstreams' data provides. */
+/** The model's explanation, with what helps if nothing was found. */
 export interface EntryExplanation extends Explanation {
-  /** Slugs of the offerings that were read: nothing else can be found. */
+  /** Slugs of the configured offerings: nothing else can be found. */
   readonly offerings: ReadonlyArray<string>
-  /** If nothing was found: at most three existing names of the same kind, the nearest first. */
+  /**
+   * If nothing was found: at most three existing names of the same kind, those that begin with the text before those that
+   * resemble it.
+   */
   readonly nearest: ReadonlyArray<string>
 }
 
@@ -34,25 +37,22 @@ export const explainEntry = (
     return { ...explanation, nearest: explanation.found.length > 0 ? [] : nearestTo(explanation.ask, input) }
   }).pipe(Effect.scoped, Effect.provide(onceLayer(settings, onProgress)))
 
-/** Existing names within the number of typing errors that is tolerated. */
+/** Existing names that begin with the text, and those that differ from it by a few typing errors. */
 const nearestTo = (lookup: Lookup, input: HierarchyInput): ReadonlyArray<string> => {
   const wanted = "path" in lookup ? lookup.path : "uuid" in lookup ? lookup.uuid : lookup.slug
-  const most = Math.max(2, Math.ceil(wanted.length / 4))
-  return (
-    [...new Set(namesFor(lookup, input))]
-      // The distance is at least the difference in length, and comparing a huge text would take long.
-      .filter((name) => name.startsWith(wanted) || Math.abs(name.length - wanted.length) <= most)
-      .map((name) => ({ name, away: name.startsWith(wanted) ? 0 : distance(wanted, name) }))
-      .filter(({ away }) => away <= most)
-      .sort((a, b) => a.away - b.away || (a.name < b.name ? -1 : 1))
-      .slice(0, 3)
-      .map(({ name }) => name)
-  )
+  const names = [...new Set(namesFor(lookup, input))].sort()
+  const longer = names.filter((name) => name.startsWith(wanted))
+  const similar = nearestNames(wanted, names, Math.max(2, Math.ceil(wanted.length / 4)))
+  return [...new Set([...longer, ...similar])].slice(0, 3)
 }
 
 const namesFor = (lookup: Lookup, input: HierarchyInput): ReadonlyArray<string> => {
   const { resources } = input.decoded
-  if ("uuid" in lookup) return resources.map(({ uuid }) => uuid)
+  if ("uuid" in lookup) {
+    return resources.flatMap(({ uuid, customer_uuid, offering_uuid }) =>
+      [uuid, customer_uuid, offering_uuid].filter((each) => typeof each === "string"),
+    )
+  }
   if ("path" in lookup) return buildHierarchy(input).entries.map(({ entry }) => entry.mountPoint.default)
   return resources.flatMap(({ slug, project_slug, customer_slug, provider_slug }) => [
     slug,

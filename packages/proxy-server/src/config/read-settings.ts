@@ -1,5 +1,5 @@
 /** Reads the settings of a table from their sources, key by key; each program has a table of its own. */
-import { X509Certificate } from "node:crypto"
+import { hash, X509Certificate } from "node:crypto"
 import { property } from "@cscs/storage-model"
 import { Effect, Equal, Result } from "effect"
 import { readBoundedFile } from "../config-sources/bounded-file.ts"
@@ -72,6 +72,7 @@ export const readSettings = Effect.fnUntraced(function* <
       return {
         path: key.path,
         value: withoutSecrets(shownValue(value, key)),
+        ...(key.isSecret ? {} : { digest: hash("sha256", JSON.stringify([value])) }),
         source: given === undefined ? "default" : `${given.source}${note}`,
         isDefault: Equal.equals(value, key.fallback),
       }

@@ -30,8 +30,8 @@ const rotatingKeys: Readonly<Record<string, (settings: ProxySettings) => Secret 
   "cache.url": ({ cache }) => cache.url,
 }
 
-/** Settings that take effect after a restart and whose values `effective` does not show. */
-const shownElsewhere: Readonly<Record<string, (settings: ProxySettings) => unknown>> = {
+/** Settings that take effect after a restart, and of whose values `effective` has no digest. */
+const withoutDigest: Readonly<Record<string, (settings: ProxySettings) => unknown>> = {
   waldur_ca_file: ({ waldur }) => waldur.tls.ca,
   "hpc_user_api.ca_file": ({ hpcUserApi }) => hpcUserApi?.tls.ca,
   "auth.ca_file": ({ auth }) => auth.tls.ca,
@@ -91,11 +91,13 @@ export const rotatingSettings = (first: ProxySettings): RotatingSettings => {
           secrets.push(key)
         }
       }
-      const before = new Map(first.effective.map(({ path, value }) => [path, value]))
-      for (const { path, value } of later.effective) {
-        if (!appliedAtOnce.has(path) && before.get(path) !== value) needRestart.push(path)
+      const before = new Map(first.effective.map((setting) => [setting.path, setting]))
+      for (const { path, value, digest } of later.effective) {
+        if (appliedAtOnce.has(path)) continue
+        const earlier = before.get(path)
+        if (earlier?.value !== value || earlier.digest !== digest) needRestart.push(path)
       }
-      for (const [key, value] of Object.entries(shownElsewhere)) {
+      for (const [key, value] of Object.entries(withoutDigest)) {
         if (value(first) !== value(later)) needRestart.push(key)
       }
       return { secrets, needRestart: [...new Set(needRestart)] }

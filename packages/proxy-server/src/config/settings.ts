@@ -40,13 +40,13 @@ export interface AuthSettings extends Egress {
   readonly audience: ReadonlyArray<string>
   /** A token must have all of these: `role` is a realm role, `client:role` a client role. */
   readonly requiredRoles: ReadonlyArray<string>
-  /** What debug mode and explanations require besides, in the same form. */
+  /** What debug mode, skipped records and explanations require besides, in the same form. */
   readonly debugRoles: ReadonlyArray<string>
   /** The client for introspection; `undefined` if tokens are verified with the issuer's keys. */
   readonly introspection: { readonly clientId: string; readonly clientSecret: Secret } | undefined
 }
 
-/** The page for people. */
+/** The explorer. */
 export interface ExplorerSettings {
   readonly enabled: boolean
   /** The public client for signing in; `undefined` if people paste a token. */
@@ -57,7 +57,7 @@ export interface ExplorerSettings {
 export interface TelemetrySettings {
   /** The variables `OTEL_*` as given: OpenTelemetry names and defines them. They can contain secrets. */
   readonly variables: Readonly<Record<string, string>>
-  /** The environment's proxies on the way there. */
+  /** The environment's proxies, which lead to the collector and to Sentry. */
   readonly proxy: EnvironmentProxies
   /** `undefined` if no DSN is given. */
   readonly sentry:
@@ -82,11 +82,12 @@ export interface ProxySettings {
   readonly hpcUserApi: HpcUserApiSettings | undefined
   /** Whether a mock replaces a GID that the HPC User API does not have. */
   readonly mockGids: boolean
-  /** Whether `hpc_user_api.fallback` asks for mock GIDs by name. Other ways to get them can be an oversight. */
+  /** Whether mock GIDs are configured by `hpc_user_api.fallback: mock`, and so certainly on purpose. */
   readonly mockGidsByName: boolean
   readonly auth: AuthSettings
   readonly explorer: ExplorerSettings
   readonly cors: { readonly allowedOrigins: ReadonlyArray<string> }
+  /** `setting-keys.ts` describes the durations. */
   readonly cache: {
     readonly freshFor: Duration.Duration
     readonly keepWarmFor: Duration.Duration
@@ -106,7 +107,7 @@ export interface ProxySettings {
   }
   /** The files from which secrets were read: named by `<name>_FILE`, `.env`, or the YAML file. */
   readonly secretFiles: ReadonlyArray<string>
-  /** Unknown keys of the file, which have no effect; each has a warning too. */
+  /** Unknown keys of the file, which have no effect. The first of them have a warning too. */
   readonly ignoredKeys: ReadonlyArray<string>
   /** Warnings about the configuration for the operator. */
   readonly warnings: ReadonlyArray<string>
@@ -114,6 +115,8 @@ export interface ProxySettings {
   readonly effective: ReadonlyArray<{
     readonly path: string
     readonly value: string
+    /** Of the whole, unmasked value; a secret has none. */
+    readonly digest?: string
     readonly source: string
     /** Whether the value is the key's default, given or not. */
     readonly isDefault: boolean

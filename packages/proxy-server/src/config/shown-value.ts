@@ -1,8 +1,9 @@
-/** How values of settings appear in logs and errors: no value that could be a secret is shown. */
+/** How settings appear in logs and errors: secrets are masked, by their key and by their form. */
 import { proxyForDisplay } from "@cscs/http-transport"
 import { Duration, Redacted } from "effect"
 import { mask, maskText, maskValue } from "../observability/mask-secrets.ts"
 import type { SettingKey } from "./setting-key.ts"
+import { proxyUrl } from "./setting-types.ts"
 
 const secret = `${mask} (a secret)`
 /** Maximum characters of a shown value. */
@@ -13,15 +14,15 @@ export const shownValue = (value: unknown, key: SettingKey<unknown>): string => 
   if (value === undefined) return "nothing"
   if (key.isSecret || Redacted.isRedacted(value)) return secret
   if (Duration.isDuration(value)) return `${Duration.toSeconds(value)}s`
-  return shortened(JSON.stringify(maskValue(value, shownText)) ?? String(value))
+  // An `@` in any other text need not end a login: an agent's name can contain a mail address.
+  const text = key.type === proxyUrl ? proxyForDisplay : maskText
+  return shortened(JSON.stringify(maskValue(value, text)))
 }
 
-const shownText = (text: string) => proxyForDisplay(maskText(text))
-
 /**
- * A refused value as an error may show it. A secret under the wrong key must not reach a log, so anything that could be
- * one is masked: a login, query or fragment of a URL, words that mix letters and digits, long words, and everything
- * that is not a single value.
+ * A refused value as an error may show it. It may be a secret under the wrong key, so what looks like one is masked: all up
+ * to an `@`, a query or fragment of a URL, long words, and words of six characters or more that mix letters and digits.
+ * Numbers and other words are shown, because an error must help; of a list or mapping only the kind.
  */
 export const foundValue = (value: unknown, key?: SettingKey<unknown>): string => {
   if (value === undefined) return "nothing"
@@ -33,21 +34,20 @@ export const foundValue = (value: unknown, key?: SettingKey<unknown>): string =>
 
 /** A name from the configuration, for paths in errors and warnings. */
 export const shownName = (name: string): string =>
-  shortened(name.replace(/[^\s.,:/_-]{16,}/g, (word) => (isMixed(word) ? mask : word)))
+  shortened(maskText(name).replace(/[^\s.,:/_-]{16,}/g, (word) => (isMixed(word) ? mask : word)))
 
-/** Masks everything in a text that could be a secret. */
 const withoutSecrets = (text: string): string =>
   shortened(
     proxyForDisplay(text)
       .replace(/[?#].*$/s, (rest) => `${rest[0]}${mask}`)
-      .replace(/[^\s.,:;/()[\]{}"'<>|?#@]+/g, (word) => (isTelling(word) ? mask : word)),
+      .replace(/[^\s.,:;/()[\]{}"'<>|?#@]+/g, (word) => (mayBeSecret(word) ? mask : word)),
   )
 
-/** Maximum length of a word that is certainly no password: the longest enumerated value, "introspection", has 13. */
+/** Maximum length of a word that is shown; the longest enumerated value, "introspection", has 13. */
 const longestWord = 16
 
 // "socks5h" and "fs1" are names; "hunter2" may be a password.
-const isTelling = (word: string) =>
+const mayBeSecret = (word: string) =>
   word !== mask && (word.length > longestWord || (word.length > 5 && isMixed(word) && !/^socks(4a?|5h?)$/i.test(word)))
 
 const isMixed = (word: string) => /\d/.test(word) && /[^\d+-]/.test(word)

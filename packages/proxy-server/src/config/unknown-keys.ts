@@ -1,7 +1,7 @@
 /** Finds keys of a YAML file that no setting has. */
 import { isJsonObject, property } from "@cscs/storage-model"
-import { distance } from "fastest-levenshtein"
 import type { ConfigurationProblem } from "../config-sources/configuration-invalid.ts"
+import { nearestNames } from "./nearest-names.ts"
 import type { SettingsTable } from "./setting-key.ts"
 import { shownName } from "./shown-value.ts"
 
@@ -40,7 +40,7 @@ export const unknownKeys = (
   )
   const ignored: Array<string> = []
   for (const path of unknown) {
-    const nearest = nearestOf(path, known)
+    const [nearest] = nearestNames(path, known, 2)
     if (nearest === undefined) ignored.push(path)
     else
       misspelt.push({
@@ -51,13 +51,4 @@ export const unknownKeys = (
       })
   }
   return { misspelt, ignored }
-}
-
-const nearestOf = (path: string, known: ReadonlyArray<string>): string | undefined => {
-  const candidates = known
-    // The distance is at least the difference in length, and comparing a huge key would take long.
-    .filter((candidate) => Math.abs(candidate.length - path.length) <= 2)
-    .map((candidate) => ({ candidate, edits: distance(path, candidate) }))
-    .filter(({ edits }) => edits <= 2)
-  return candidates.sort((a, b) => a.edits - b.edits)[0]?.candidate
 }

@@ -19,28 +19,37 @@ export const dataHeaders = {
   "X-Frame-Options": "DENY",
 } as const
 
-/**
- * The headers of documents that a browser renders: scripts and styles only from this origin, as the API reference needs
- * them (Swagger UI sets styles on its elements and has images in its style sheet).
- */
-export const documentHeaders: MiddlewareHandler = secureHeaders({
-  contentSecurityPolicy: {
-    defaultSrc: ["'none'"],
-    scriptSrc: ["'self'"],
-    styleSrc: ["'self'", "'unsafe-inline'"],
-    imgSrc: ["'self'", "data:"],
-    connectSrc: ["'self'"],
-    frameAncestors: ["'none'"],
-  },
-  xFrameOptions: "DENY",
-  crossOriginResourcePolicy: "same-origin",
-})
-
-/** For volatile responses: no cache may serve them. */
-export const neverStored: MiddlewareHandler = async (c, next) => {
+/** For routes that create their responses without `dataHeaders`. */
+export const asData: MiddlewareHandler = async (c, next) => {
   await next()
-  c.res.headers.set("Cache-Control", "no-store")
+  for (const [name, value] of Object.entries(dataHeaders)) c.res.headers.set(name, value)
 }
+
+/**
+ * The headers of a page and its files, which a browser renders: scripts and styles only from this origin.
+ *
+ * @param policy directives that differ
+ */
+export const pageHeaders = (
+  policy: NonNullable<Parameters<typeof secureHeaders>[0]>["contentSecurityPolicy"] = {},
+): MiddlewareHandler =>
+  secureHeaders({
+    contentSecurityPolicy: {
+      defaultSrc: ["'none'"],
+      scriptSrc: ["'self'"],
+      styleSrc: ["'self'"],
+      imgSrc: ["'self'", "data:"],
+      connectSrc: ["'self'"],
+      baseUri: ["'none'"],
+      formAction: ["'none'"],
+      frameAncestors: ["'none'"],
+      ...policy,
+    },
+    xFrameOptions: "DENY",
+    crossOriginResourcePolicy: "same-origin",
+    // A sign-in at the issuer returns to the page that began it.
+    crossOriginOpenerPolicy: "same-origin",
+  })
 
 /** Lets pages of the given origins read responses. A page sends its token in a header, never as a cookie. */
 export const crossOrigin = (origins: ReadonlyArray<string>): MiddlewareHandler =>

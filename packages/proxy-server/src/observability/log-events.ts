@@ -59,6 +59,7 @@ export const logEvents = [
   "shared-cache-unavailable",
   "shared-cache-available",
   "shared-cache-refused",
+  "outcome-not-shared",
   "lease-idle",
   // OpenTelemetry and Sentry.
   "telemetry-unavailable",

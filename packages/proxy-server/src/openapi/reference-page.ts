@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises"
 import { createRequire } from "node:module"
 import { fileURLToPath } from "node:url"
 import { Hono } from "hono"
+import { pageHeaders } from "../http/http-headers.ts"
 
 /** The files of Swagger UI that the page needs. */
 const assets = { "swagger-ui-bundle.js": "text/javascript; charset=utf-8", "swagger-ui.css": "text/css; charset=utf-8" }
@@ -41,14 +42,19 @@ const page = `<!doctype html>
 </html>
 `
 
+/** Swagger UI sets styles on its elements. */
+const headers = pageHeaders({ styleSrc: ["'self'", "'unsafe-inline'"] })
+
 /** `/docs/`: the API reference, rendered by Swagger UI. Its script and style are served from here, not from a CDN. */
 export const referencePage = (): Hono => {
   const app = new Hono()
-  app.get("/docs", (c) => c.redirect("docs/"))
-  app.get("/docs/", (c) => c.html(page))
-  app.get("/docs/start.js", (c) => c.body(start, 200, { "Content-Type": "text/javascript; charset=utf-8" }))
+  app.get("/docs", headers, (c) => c.redirect("docs/"))
+  app.get("/docs/", headers, (c) => c.html(page))
+  app.get("/docs/start.js", headers, (c) => c.body(start, 200, { "Content-Type": "text/javascript; charset=utf-8" }))
   for (const [name, type] of Object.entries(assets)) {
-    app.get(`/docs/${name}`, async (c) => c.body(await readFile(assetPath(name)), 200, { "Content-Type": type }))
+    app.get(`/docs/${name}`, headers, async (c) =>
+      c.body(await readFile(assetPath(name)), 200, { "Content-Type": type }),
+    )
   }
   return app
 }

@@ -10,7 +10,7 @@ import { protectedBy } from "./loss-guard.ts"
 import { type ReadResult, readOfferings, resourceQuery } from "./read-snapshot.ts"
 
 /**
- * The model's explanation, and the slugs of the offerings that were read: nothing else can be found.
+ * The model's explanation, and the slugs of the configured offerings: nothing else can be found.
  *
  * @param text a UUID, a slug or a mount point, as a person types it; see `parseLookup` of the model
  */

@@ -15,12 +15,12 @@ const lease: Duration.Input = "10 seconds"
 /** Longer than any outage after which the last list is still useful. */
 const keptFor: Duration.Input = "1 day"
 
-/** Characters of a stored outcome; an error's message is its longest part. */
-const longestOutcome = 64 * 1024
+/** Bytes of a stored text; the longest is an outcome with an error's message. */
+const longestText = 64 * 1024
 
-/** The outcome of the last read. All times are in steady milliseconds of the replica that wrote it. */
+/** The outcome of the last read. */
 const ReadOutcome = Schema.Struct({
-  /** The time at which the read began, or one more than the number before. */
+  /** The server's time at which the read began, in milliseconds, or one more than the number before. */
   number: Moment,
   failure: Schema.NullOr(RefreshError),
   /** The last good snapshot, of this read or of an earlier one. */
@@ -28,8 +28,10 @@ const ReadOutcome = Schema.Struct({
     Schema.Struct({
       /** `storedDigest`. */
       digest: Digest,
+      /** Both in steady milliseconds of the replica that wrote the outcome. */
       readStartedAt: Moment,
       readEndedAt: Moment,
+      /** By the wall clock. */
       changedAt: Moment,
     }),
   ),
@@ -38,10 +40,10 @@ type ReadOutcome = typeof ReadOutcome.Type
 /** A snapshot by its digest and times. */
 export type NamedSnapshot = NonNullable<ReadOutcome["snapshot"]>
 
-/** The stored form: with the time of writing, by the clock of the replica that wrote it. */
-const Written = Schema.fromJsonString(Schema.Struct({ at: Moment, outcome: ReadOutcome }))
-const encodeWritten = Schema.encodeSync(Written)
-const decodeWritten = Schema.decodeUnknownOption(Written)
+/** The stored form: with the time of writing, in the same steady milliseconds. */
+const StoredOutcome = Schema.fromJsonString(Schema.Struct({ at: Moment, outcome: ReadOutcome }))
+const encodeOutcome = Schema.encodeSync(StoredOutcome)
+const decodeOutcome = Schema.decodeUnknownOption(StoredOutcome)
 
 /** See `makeLeaseStore`. */
 export type LeaseStore = ReturnType<typeof makeLeaseStore>
@@ -49,46 +51,46 @@ export type LeaseStore = ReturnType<typeof makeLeaseStore>
 const leaseMillis = Duration.toMillis(lease)
 const keptMillis = Duration.toMillis(keptFor)
 
-// A value that is not text, or has no expiry within bounds, is not ours; neither is a number in the far future, which
-// would block new ones for ever.
+// A value that is not text, is too long, or has no expiry within bounds, is not ours and is deleted. A number in the far
+// future does not count: it would block new ones for ever.
 const scriptLibrary = `
-  local function text(key, longest)
+  local function ownText(key, longest)
     local value = redis.pcall('get', key)
     local left = redis.call('pttl', key)
-    if type(value) == 'string' and #value <= ${longestOutcome} and left > 0 and left <= longest then return value end
+    if type(value) == 'string' and #value <= ${longestText} and left > 0 and left <= longest then return value end
     redis.call('del', key)
     return false
   end
   local time = redis.call('time')
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
   local function number(key)
-    local value = tonumber(text(key, ${keptMillis}))
+    local value = tonumber(ownText(key, ${keptMillis}))
     return value and value < now + ${keptMillis} and value or -1
   end
-  local function written(number) return string.format('%.0f', number) end
+  local function digits(number) return string.format('%.0f', number) end
 `
 const clusterState = `
-  local outcome = text(KEYS[1], ${keptMillis})
-  return {outcome, written(redis.call('pttl', KEYS[1])), written(number(KEYS[2])), text(KEYS[3], ${leaseMillis})}`
-const withLease = (script: string) => `if text(KEYS[1], ${leaseMillis}) ~= ARGV[1] then return {false} end ${script}`
+  local outcome = ownText(KEYS[1], ${keptMillis})
+  return {outcome, digits(redis.call('pttl', KEYS[1])), digits(number(KEYS[2])), ownText(KEYS[3], ${leaseMillis})}`
+const withLease = (script: string) => `if ownText(KEYS[1], ${leaseMillis}) ~= ARGV[1] then return {false} end ${script}`
 const scripts = {
   acquireLease: `
-    local holder = text(KEYS[1], ${leaseMillis})
+    local holder = ownText(KEYS[1], ${leaseMillis})
     if holder and holder ~= ARGV[1] then return {false} end
     redis.call('set', KEYS[1], ARGV[1], 'PX', ${leaseMillis})
     return {holder and 'kept' or 'taken'}`,
   renewLease: withLease(`redis.call('pexpire', KEYS[1], ${leaseMillis}) return {'kept'}`),
   release: withLease("redis.call('del', KEYS[1]) return {}"),
   begin: withLease(`
-    local begun = written(math.max(now, number(KEYS[2]) + 1))
+    local begun = digits(math.max(now, number(KEYS[2]) + 1))
     redis.call('set', KEYS[2], begun, 'PX', ${keptMillis})
     return {begun}`),
   publish: withLease(`redis.call('set', KEYS[2], ARGV[2], 'PX', ${keptMillis}) return {'published'}`),
   read: clusterState,
   requestNewer: `
-    redis.call('set', KEYS[4], written(math.max(ARGV[1], number(KEYS[4]))), 'PX', ${leaseMillis})
+    redis.call('set', KEYS[4], digits(math.max(ARGV[1], number(KEYS[4]))), 'PX', ${leaseMillis})
     ${clusterState}`,
-  isWanted: `return {written(number(KEYS[1])), text(KEYS[2], ${keptMillis}), written(number(KEYS[3]))}`,
+  isWanted: `return {digits(number(KEYS[1])), ownText(KEYS[2], ${keptMillis}), digits(number(KEYS[3]))}`,
 }
 
 /**
@@ -102,20 +104,19 @@ export const makeLeaseStore = (redis: RedisConnection, key: (name: string) => st
   const keys = { lease: key("lease"), outcome: key("outcome"), begun: key("begun"), wanted: key("wanted") }
   const run = (script: keyof typeof scripts, keys: ReadonlyArray<string>, values: ReadonlyArray<string>) =>
     redis.run(scriptLibrary + scripts[script], keys, values)
-  const clusterStateFrom = Effect.fnUntraced(function* ([written, endsIn, begun, holder]: ReadonlyArray<
-    string | null
-  >) {
+  /** A read that never began has no outcome. If the last number was lost, the outcome is trusted. */
+  const outcomeFrom = (text: string | null | undefined, begun: number) =>
+    decodeOutcome(text).pipe(Option.filter(({ outcome }) => begun < 0 || outcome.number <= begun))
+  const clusterStateFrom = Effect.fnUntraced(function* ([stored, endsIn, begun, holder]: ReadonlyArray<string | null>) {
     const now = yield* steadyMillis
     const outcomeAge = keptMillis - wholeNumber(endsIn)
     const begunNumber = wholeNumber(begun)
-    // A read that never began has no outcome. If the last number was lost, the outcome is trusted.
-    const isOurs = (number: number) => begunNumber < 0 || number <= begunNumber
     const isDated = outcomeAge >= 0 && outcomeAge <= keptMillis
     return {
       /** With its times by our clock, however far the writer's clock is off. */
       outcome: Option.getOrUndefined(
-        decodeWritten(written).pipe(
-          Option.filter(({ outcome }) => isDated && isOurs(outcome.number)),
+        outcomeFrom(stored, begunNumber).pipe(
+          Option.filter(() => isDated),
           Option.map(({ at, outcome }) => convertTimes(outcome, at, now - outcomeAge)),
         ),
       ),
@@ -142,8 +143,8 @@ export const makeLeaseStore = (redis: RedisConnection, key: (name: string) => st
     }),
     /** Stores the outcome of a read; does nothing if the lease is lost. */
     publish: Effect.fnUntraced(function* (outcome: ReadOutcome) {
-      const written = encodeWritten({ at: yield* steadyMillis, outcome })
-      yield* run("publish", [keys.lease, keys.outcome], [me, written])
+      const stored = encodeOutcome({ at: yield* steadyMillis, outcome })
+      yield* run("publish", [keys.lease, keys.outcome], [me, stored])
     }),
     /** The state that the replicas share, as this one reads it. */
     read: Effect.flatMap(run("read", [keys.outcome, keys.begun, keys.lease], []), clusterStateFrom),
@@ -154,11 +155,12 @@ export const makeLeaseStore = (redis: RedisConnection, key: (name: string) => st
         clusterStateFrom,
       ),
     /** Whether a replica has requested a read that is newer than the stored outcome. */
-    isWanted: Effect.map(run("isWanted", [keys.wanted, keys.outcome, keys.begun], []), ([wanted, written, begun]) => {
-      const outcome = Option.getOrUndefined(decodeWritten(written))?.outcome.number ?? -1
+    isWanted: Effect.map(run("isWanted", [keys.wanted, keys.outcome, keys.begun], []), ([wanted, stored, begun]) => {
+      const last = wholeNumber(begun)
+      const number = Option.getOrUndefined(outcomeFrom(stored, last))?.outcome.number ?? -1
       const above = wholeNumber(wanted)
       // A waiting replica knows the last number: a higher one would make the leader read for ever.
-      return above >= 0 && above <= Math.max(wholeNumber(begun), outcome, 0) && outcome <= above
+      return number <= above && above >= 0 && above <= Math.max(last, number, 0)
     }),
   }
 }
@@ -167,9 +169,9 @@ export const makeLeaseStore = (redis: RedisConnection, key: (name: string) => st
 const wholeNumber = (text: string | null | undefined): number => (/^[0-9]{1,16}$/.test(text ?? "") ? Number(text) : -1)
 
 /**
- * Converts the times of another clock to ours: the age at the time of writing is the writer's, the time since is ours. A
- * snapshot dated after the time of writing has no known age and is dropped. `changedAt` is served to callers, so it stays
- * the same on all replicas.
+ * Converts the times of another clock to ours: the age at the time of writing is by the writer's clock, the time since by
+ * the server's. A snapshot dated after the time of writing has no known age and is dropped. `changedAt` is served to
+ * callers, so it stays the same on all replicas.
  *
  * @param at the time of writing, by the writer's clock
  * @param writtenAt the same moment by our clock

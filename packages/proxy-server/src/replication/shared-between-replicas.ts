@@ -10,7 +10,7 @@ import { GidSource } from "../refresh/gid-source.ts"
 import type { ReadResult } from "../refresh/read-snapshot.ts"
 import type { RefreshError } from "../refresh/refresh-errors.ts"
 import { counted } from "../refresh/refresh-metrics.ts"
-import type { Source } from "../refresh/snapshot-source.ts"
+import { longestRead, type Source } from "../refresh/snapshot-source.ts"
 import type { TimedSnapshot } from "../snapshot/snapshot.ts"
 import { steadyMillis } from "../snapshot/steady-clock.ts"
 import { type LeaseStore, makeLeaseStore, type NamedSnapshot } from "./lease-store.ts"
@@ -25,8 +25,10 @@ const pollEvery: Duration.Input = "150 millis"
 const failureCountsFor = 5000
 /** Failures in a row after which the leader gives up the lease. */
 const triesInARow = 3
-/** How long to wait for another replica's read: a full read of a large Waldur takes less, and a lease can be held for ever. */
-const followFor: Duration.Input = "1 minute"
+/** Milliseconds that the leader has to begin a read: a lease can be held for ever. */
+const idleFor = 60_000
+/** Milliseconds that one refresh waits for the leader, even if a read has begun: it may never be published. */
+const followFor = Duration.toMillis(longestRead)
 /** Failures of others in a row that are taken over; after the next the replica reads by itself. */
 const maxSharedFailures = 5
 /** Changes between leading and following in one refresh: each needs a leader that died, or an intruder in the cache. */
@@ -73,7 +75,10 @@ export const sharedBetweenReplicas = Effect.fnUntraced(function* (
 
   yield* Effect.addFinalizer(() => Effect.ignore(leaseStore.release))
   const keepLease = Effect.gen(function* () {
-    if (isLeading) isLeading = yield* leaseStore.renewLease
+    if (!isLeading) return
+    const isKept = yield* leaseStore.renewLease
+    // The lease may have been given up meanwhile.
+    isLeading &&= isKept
   })
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(renewLeaseEvery), Effect.ignore(keepLease))))
 
@@ -89,7 +94,7 @@ export const sharedBetweenReplicas = Effect.fnUntraced(function* (
       }
     }),
     byId: (id) => Effect.orElseSucceed(store.byId(id, outcomes.known()?.taken), () => undefined),
-    // Without a known leader, a replica reads the upstreams itself.
+    // A replica that finds no working leader reads the upstreams itself.
     isLeading: () => isLeading || following.isStuck() || redis.degradation() !== undefined,
     degradations: () => {
       const refusal = store.refusal()
@@ -97,7 +102,7 @@ export const sharedBetweenReplicas = Effect.fnUntraced(function* (
         ...upstreams.degradations(),
         redis.degradation(),
         refusal && `data in the shared cache is refused: ${refusal}`,
-        following.isStuck() && "another replica holds the lease in the shared cache but does not read",
+        following.isStuck() && stuck.detail,
       ].filter((degradation) => typeof degradation === "string")
     },
   }
@@ -107,7 +112,7 @@ export const sharedBetweenReplicas = Effect.fnUntraced(function* (
 const makeOutcomes = (leaseStore: LeaseStore, store: SharedStore, remember: GidSource["Service"]["remember"]) => {
   /** Failures of others in a row that were taken over. */
   let sharedFailures = 0
-  /** The last published snapshot. */
+  /** The last snapshot that this replica stored or took, with the number of its read. */
   let known: { readonly number: number; readonly named: NamedSnapshot; readonly taken: TimedSnapshot } | undefined
 
   /** Takes a published snapshot; loads it unless it is here already. */
@@ -137,11 +142,11 @@ const makeOutcomes = (leaseStore: LeaseStore, store: SharedStore, remember: GidS
       yield* leaseStore.publish({ number, failure: null, snapshot: named })
     }),
     publishFailure: Effect.fnUntraced(function* (number: number, failure: RefreshError) {
-      // A named snapshot must be there.
+      // The outcome names the last snapshot, which may have expired.
       if (known !== undefined) yield* store.save(known.taken)
       yield* leaseStore.publish({ number, failure, snapshot: known?.named ?? null })
     }),
-    /** Takes over another replica's failure, but not for ever: it may be the only one that fails. */
+    /** Fails as another replica did, but not for ever: the upstreams may fail for that replica only. */
     sharedFailure: (failure: RefreshError) =>
       Effect.suspend((): Effect.Effect<never, RefreshError | SharedCacheUnavailable> => {
         sharedFailures += 1
@@ -166,8 +171,8 @@ const leadWith = (upstreams: Source, leaseStore: LeaseStore, outcomes: Outcomes,
     const error = Exit.findErrorOption(exit)
     // A fault of our own: no replica should wait for this one.
     if (error._tag === "None") return yield* giveUp
-    yield* outcomes.publishFailure(number, error.value)
     failures += 1
+    yield* outcomes.publishFailure(number, error.value)
     // The upstreams may fail for this replica only.
     if (failures % triesInARow === 0) yield* giveUp
   })
@@ -175,19 +180,25 @@ const leadWith = (upstreams: Source, leaseStore: LeaseStore, outcomes: Outcomes,
     const number = yield* leaseStore.begin
     if (number === undefined) return undefined
     const exit = yield* Effect.exit(upstreams.renew(last, true))
-    // The read is good even if it cannot be published.
-    yield* Effect.ignore(publish(number, exit))
+    // The read is good even if it cannot be published. But no replica should wait for it.
+    yield* Effect.catch(publish(number, exit), ({ message }) =>
+      Effect.logWarning("The outcome of a read is not shared with other replicas").pipe(
+        logEvent("outcome-not-shared"),
+        Effect.annotateLogs({ error: message }),
+        Effect.andThen(Effect.ignore(giveUp)),
+      ),
+    )
     return yield* exit
   })
 }
 
 /** Takes the leader's snapshots. */
 const makeFollowing = (leaseStore: LeaseStore, { known, take, sharedFailure }: Outcomes, freshFor: number) => {
-  /** The outcome at which waiting for the leader ended, while there is no newer one. */
+  /** The last outcome when waiting for the leader ended in vain, while there is no newer one. */
   let stuckAt: { readonly number: number | undefined } | undefined
 
   /** `undefined` if there is no leader any more. */
-  const fromLeader = Effect.fnUntraced(function* (mustBeNew: boolean) {
+  const follow = Effect.fnUntraced(function* (mustBeNew: boolean) {
     const { outcome, outcomeAge, begun } = yield* leaseStore.read
     if (stuckAt !== undefined && outcome?.number === stuckAt.number) return yield* stuck
     stuckAt = undefined
@@ -199,37 +210,42 @@ const makeFollowing = (leaseStore: LeaseStore, { known, take, sharedFailure }: O
       const isNewer = failure === null && number !== known()?.number
       if (isNewer && snapshot !== null && now - snapshot.readEndedAt < freshFor) return yield* take(number, snapshot)
     }
-    // A read that runs already is enough, unless it must begin after now.
+    // A read in flight is enough, unless it must begin after now.
     const above = mustBeNew ? Math.max(begun, number) : number
+    const since = yield* steadyMillis
+    let idleSince = since
     for (;;) {
-      const { outcome, hasLeader } = yield* leaseStore.requestNewer(above)
-      if (outcome !== undefined && outcome.number > above) {
-        if (outcome.failure !== null) return yield* sharedFailure(outcome.failure)
-        if (outcome.snapshot !== null) return yield* take(outcome.number, outcome.snapshot)
+      const { outcome: next, begun, hasLeader } = yield* leaseStore.requestNewer(above)
+      if (next !== undefined && next.number > above) {
+        if (next.failure !== null) return yield* sharedFailure(next.failure)
+        if (next.snapshot !== null) return yield* take(next.number, next.snapshot)
         return yield* new SharedCacheUnavailable({ detail: "the age of another replica's list is unknown" })
       }
       if (!hasLeader) return undefined
+      const now = yield* steadyMillis
+      // A read that began and has no outcome is in flight, however long it takes.
+      if (begun > (next?.number ?? -1)) idleSince = now
+      if (now - idleSince >= idleFor || now - since >= followFor) {
+        stuckAt = { number: next?.number }
+        yield* Effect.logWarning(
+          "Another replica holds the lease but publishes no read; this one reads the upstreams itself",
+        ).pipe(logEvent("lease-idle"))
+        return yield* stuck
+      }
       yield* Effect.sleep(pollEvery)
     }
   })
 
-  const waitedInVain = Effect.gen(function* () {
-    const { outcome } = yield* leaseStore.read
-    stuckAt = { number: outcome?.number }
-    yield* Effect.logWarning(
-      "Another replica holds the lease but does not read; this one reads the upstreams itself",
-    ).pipe(logEvent("lease-idle"))
-    return yield* stuck
-  })
   return {
-    follow: (mustBeNew: boolean) =>
-      Effect.timeoutOrElse(fromLeader(mustBeNew), { duration: followFor, orElse: () => waitedInVain }),
+    follow,
     isStuck: () => stuckAt !== undefined,
-    /** This replica leads. */
+    /** To be called when this replica leads. */
     forget: () => {
       stuckAt = undefined
     },
   }
 }
 
-const stuck = new SharedCacheUnavailable({ detail: "another replica holds the lease but does not read" })
+const stuck = new SharedCacheUnavailable({
+  detail: "another replica holds the lease in the shared cache but publishes no read",
+})

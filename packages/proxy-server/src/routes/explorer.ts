@@ -5,9 +5,9 @@ import { createRequire } from "node:module"
 import { extname, join, sep } from "node:path"
 import { fileURLToPath } from "node:url"
 import { type Context, Hono } from "hono"
-import { secureHeaders } from "hono/secure-headers"
 import type { ProxySettings } from "../config/settings.ts"
 import { version } from "../config/version.ts"
+import { pageHeaders } from "../http/http-headers.ts"
 import { isNoneMatchMet } from "./conditional.ts"
 import { acceptedCoding, type Coding, compressed, worthCompressing } from "./content-coding.ts"
 
@@ -46,24 +46,11 @@ export const explorer = ({ auth, explorer }: ProxySettings, folder: string | und
   if (!explorer.enabled || folder === undefined || !existsSync(join(folder, "index.html"))) return undefined
   const app = new Hono()
   app.use(
-    secureHeaders({
-      contentSecurityPolicy: {
-        defaultSrc: ["'none'"],
-        scriptSrc: ["'self'"],
-        styleSrc: ["'self'"],
-        imgSrc: ["'self'", "data:"],
-        connectSrc: ["'self'", ...(auth.disabled ? [] : [new URL(auth.issuer).origin])],
-        baseUri: ["'none'"],
-        formAction: ["'none'"],
-        frameAncestors: ["'none'"],
-        // No text becomes markup or a script: the page makes elements only.
-        requireTrustedTypesFor: ["'script'"],
-        trustedTypes: ["'none'"],
-      },
-      xFrameOptions: "DENY",
-      crossOriginResourcePolicy: "same-origin",
-      // A sign-in at the issuer returns to this page.
-      crossOriginOpenerPolicy: "same-origin",
+    pageHeaders({
+      connectSrc: ["'self'", ...(auth.disabled ? [] : [new URL(auth.issuer).origin])],
+      // No text becomes markup or a script: the page makes elements only.
+      requireTrustedTypesFor: ["'script'"],
+      trustedTypes: ["'none'"],
     }),
   )
   app.get("/config.json", (c) =>

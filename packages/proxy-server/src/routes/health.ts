@@ -2,7 +2,6 @@ import { Effect, Schema } from "effect"
 import { Hono } from "hono"
 import { describeRoute } from "hono-openapi"
 import type { ProxySettings } from "../config/settings.ts"
-import { neverStored } from "../http/http-headers.ts"
 import type { EffectRunner } from "../http/run-effect.ts"
 import { masker, maskValue, secretsIn } from "../observability/mask-secrets.ts"
 import { jsonContent } from "../openapi/effect-schemas.ts"
@@ -15,7 +14,6 @@ const Liveness = Schema.Struct({ status: Schema.Literal("live") }).annotate({ id
 export const health = (settings: ProxySettings, run: EffectRunner): Hono => {
   const masked = masker(secretsIn(settings))
   const app = new Hono()
-  app.use(neverStored)
   app.get(
     "/live",
     describeRoute({

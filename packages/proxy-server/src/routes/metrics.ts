@@ -2,7 +2,6 @@ import { Effect } from "effect"
 import { PrometheusMetrics } from "effect/observability"
 import { Hono } from "hono"
 import { describeRoute } from "hono-openapi"
-import { neverStored } from "../http/http-headers.ts"
 import type { EffectRunner } from "../http/run-effect.ts"
 import { metricName } from "../observability/metric-name.ts"
 import { Gauges } from "../serving/gauges.ts"
@@ -10,7 +9,6 @@ import { Gauges } from "../serving/gauges.ts"
 /** `/metrics`, for Prometheus, without authentication: it names no project, customer or address. */
 export const metrics = (run: EffectRunner): Hono => {
   const app = new Hono()
-  app.use("/metrics", neverStored)
   app.get(
     "/metrics",
     describeRoute({

@@ -1,5 +1,6 @@
 /** The page at `/` for browsers, and the icon of all pages. */
 import { Hono } from "hono"
+import { pageHeaders } from "../http/http-headers.ts"
 import { preferred } from "./negotiation.ts"
 
 /** Its links are relative, so that they work under any path prefix. */
@@ -33,6 +34,8 @@ const icon = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16" fill="
 </svg>
 `
 
+const headers = pageHeaders()
+
 /**
  * `/` for callers that prefer HTML, 404 for others; and `/favicon.svg`.
  *
@@ -44,10 +47,14 @@ export const startPage = (hasExplorer: boolean): Hono => {
     hasExplorer ? '<li><a href="explorer/">Explorer</a>: what is there, what waits, what is wrong</li>\n' : "",
   )
   app.get("/", async (c, next) => {
-    if (preferred(c, "Accept", ["application/json", "text/html"]) !== "text/html") return next()
-    c.header("Vary", "Accept")
-    return c.html(page)
+    const isBrowser = preferred(c, "Accept", ["application/json", "text/html"]) === "text/html"
+    if (!isBrowser) await next()
+    else
+      await headers(c, async () => {
+        c.res = c.html(page)
+      })
+    c.res.headers.append("Vary", "Accept")
   })
-  app.get("/favicon.svg", (c) => c.body(icon, 200, { "Content-Type": "image/svg+xml" }))
+  app.get("/favicon.svg", headers, (c) => c.body(icon, 200, { "Content-Type": "image/svg+xml" }))
   return app
 }

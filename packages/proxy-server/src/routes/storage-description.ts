@@ -54,19 +54,19 @@ const tokenRefusals = {
   },
 }
 
-const failures = {
+/** @param tooBusy a further cause of a 503 */
+const failures = (tooBusy = "") => ({
   500: { description: "A fault in the proxy.", content: jsonContent(ErrorBody, internalErrorBody) },
   502: {
     description: "An upstream fails and no usable list is cached.",
     content: jsonContent(ErrorBody, errorBody(new OfferingsInvisible({ slugs: [] }))),
   },
   503: {
-    description:
-      "Access tokens cannot be checked, because their issuer does not respond; or too many reads with debug=true are running.",
+    description: `Access tokens cannot be checked, because their issuer does not respond${tooBusy}.`,
     headers: { "Retry-After": { description: "Seconds.", required: true, ...integer } },
     content: jsonContent(ErrorBody, errorBody(new IssuerUnavailable({ detail: "" }))),
   },
-}
+})
 
 /** The OpenAPI description of `GET /api/storage-resources/`. */
 export const describeStorage = ({ auth, model: { storageSystems } }: ProxySettings): MiddlewareHandler =>
@@ -109,7 +109,7 @@ export const describeStorage = ({ auth, model: { storageSystems } }: ProxySettin
           detail: [queryProblem("page", "int_parsing: Input should be a valid integer", "x", storageSystems)],
         }),
       },
-      ...failures,
+      ...failures(),
     }),
   })
 
@@ -138,7 +138,7 @@ export const describeExplanation = ({ auth }: ProxySettings): MiddlewareHandler 
         description: "Nothing that Waldur shows the proxy has this UUID.",
         content: jsonContent(ErrorBody, errorBody(new NotFound())),
       },
-      ...failures,
+      ...failures("; or too many explanations are being made"),
     }),
   })
 
@@ -161,6 +161,7 @@ export const describeDebug = (): MiddlewareHandler =>
     ],
     responses: identified({
       200: { description: "Waldur's own data.", content: jsonContent(DebugResponse, examples.debug) },
+      ...failures("; or too many reads with debug=true are running"),
     }),
   })
 

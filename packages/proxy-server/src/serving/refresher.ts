@@ -12,7 +12,7 @@ import type { ServingState } from "./serving-state.ts"
 
 /** Milliseconds between the starts of two refreshes that callers request with `no-cache`. */
 const renewEvery = 1000
-/** Limit of a whole refresh: our own read, plus the time that it may wait for other replicas. */
+/** Limit of a whole refresh: the longest read, our own or another replica's, and what surrounds it. */
 const longestRefresh = Duration.sum(longestRead, Duration.minutes(5))
 
 export type Refreshed = Effect.Effect<TimedSnapshot, RefreshError>
