@@ -16,13 +16,13 @@ export interface Call {
   status: number
   /** Bytes of the response's body that were written to the socket. */
   bytes: number
-  /** The request's number, from 1, in order of arrival across all upstreams. */
+  /** The request's number, from 1, in the order in which requests were complete, across all upstreams. */
   startedAt: number
 }
 
 /** The requests that the sandbox received. */
 export interface CallLog {
-  /** In order of arrival. */
+  /** By number. */
   readonly all: readonly Call[]
   of(upstream: Upstream): Call[]
   /** Requests in flight. */

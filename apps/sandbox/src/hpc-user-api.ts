@@ -3,19 +3,19 @@ import { Hono } from "hono"
 import type { Exchange } from "./listening-server.ts"
 import type { World } from "./world/world.ts"
 
-/** Servers refuse longer request lines; measured in bytes of the request target. */
-export const MAX_URL_BYTES = 4096
+/** The longest request target, in bytes, that the web server accepts. */
+const MAX_TARGET_BYTES = 4096
 
 /** The endpoint of the HPC User API that returns the GIDs of projects. */
 export function createHpcUserApiApp(
   world: World,
-  acceptsToken: (token: string) => boolean | Promise<boolean>,
+  acceptsToken: (token: string) => Promise<boolean>,
 ): Hono<{ Bindings: Exchange }> {
   const app = new Hono<{ Bindings: Exchange }>()
 
   app.use(async (c, next) => {
     // The web server in front of the application checks the length before the token.
-    if (Buffer.byteLength(c.env.target) > MAX_URL_BYTES) {
+    if (Buffer.byteLength(c.env.target) > MAX_TARGET_BYTES) {
       const html = "<html><head><title>414 Request-URI Too Large</title></head></html>"
       return c.html(html, 414)
     }
@@ -37,9 +37,7 @@ export function createHpcUserApiApp(
       const gid = world.gids.get(posixName)
       for (const unixGid of Array.isArray(gid) ? gid : [gid]) projects.push({ posixName, unixGid })
     }
-    return c.body(JSON.stringify({ projects: [...projects, ...world.strayGidEntries] }), 200, {
-      "Content-Type": "application/json",
-    })
+    return c.json({ projects: [...projects, ...world.strayGidEntries] })
   })
 
   app.notFound((c) => c.json({ detail: "Not Found" }, 404))

@@ -2,7 +2,7 @@
 import { createHash, randomUUID } from "node:crypto"
 import type { Context, Hono, MiddlewareHandler } from "hono"
 import { html } from "hono/html"
-import type { ClaimOverrides } from "./issuer-tokens.ts"
+import { type ClaimOverrides, subjectOf } from "./issuer-tokens.ts"
 import type { Exchange } from "./listening-server.ts"
 
 /** The users that may sign in, and the clients that they may use. */
@@ -126,7 +126,7 @@ export function signIn(settings: SignInSettings) {
 export function userClaims(client: string, user: string): ClaimOverrides {
   return {
     azp: client,
-    sub: `6f4db0c5-0000-4000-8000-${Buffer.from(user).toString("hex").padEnd(12, "0").slice(0, 12)}`,
+    sub: subjectOf("6f4db0c5", user),
     preferred_username: user,
     clientId: undefined,
     client_id: undefined,

@@ -1,16 +1,16 @@
 /** The mock issuer's tokens: valid ones as in Keycloak, and invalid ones for tests. */
-import { createHmac, type KeyObject, randomUUID } from "node:crypto"
+import { createHash, createHmac, type KeyObject, randomUUID } from "node:crypto"
 import { type JWTPayload, SignJWT } from "jose"
 import type { IssuerKey } from "./issuer-keys.ts"
 
-/** How a token is signed; omitted fields are as in Keycloak. */
+/** How a token is signed, and how long it is valid; omitted fields are as in Keycloak. */
 export interface IssueOptions {
   /**
-   * Default `RS256`. `none` leaves the token unsigned; the HS algorithms use `key`, or the PEM of the public signing
-   * key as the secret (the well-known confusion attack).
+   * Default `RS256`. `none` leaves the token unsigned; the HS algorithms use the caller's own key, or
+   * the PEM of the public key that `key` names, as the secret (the well-known confusion attack).
    */
   alg?: string
-  /** `kid` of the header; null omits it. Default: the kid of the key. */
+  /** `kid` of the header; null omits it. Default: that of the key that `key` names; of the signing key for the caller's own. */
   kid?: string | null
   /** `typ` of the header; null omits it. Default `JWT`, like Keycloak (not `at+jwt`). */
   typ?: string | null
@@ -26,6 +26,10 @@ export interface IssueOptions {
 /** Claims that override those of a service account. `undefined` removes a claim. */
 export type ClaimOverrides = { [claim: string]: unknown }
 
+/** A UUID that begins with the prefix and depends only on the name. */
+export const subjectOf = (prefix: string, name: string) =>
+  `${prefix}-0000-4000-8000-${createHash("sha256").update(name).digest("hex").slice(0, 12)}`
+
 /** Claims as Keycloak 26 writes them for the service account of `client`. `now` in seconds since 1970. */
 export function serviceAccountClaims(client: string, issuer: string, now: number, expiresIn: number): JWTPayload {
   return {
@@ -34,7 +38,7 @@ export function serviceAccountClaims(client: string, issuer: string, now: number
     jti: `trrtcc:${randomUUID()}`,
     iss: issuer,
     aud: ["storage-proxy", "account"],
-    sub: `5a4db0c5-0000-4000-8000-${Buffer.from(client).toString("hex").padEnd(12, "0").slice(0, 12)}`,
+    sub: subjectOf("5a4db0c5", client),
     typ: "Bearer",
     azp: client,
     acr: "1",
@@ -61,9 +65,10 @@ export async function sign(claims: JWTPayload, key: IssuerKey, options: IssueOpt
   if (/^HS(256|384|512)$/.test(alg)) {
     const secret = own ?? Buffer.from(key.publicKey.export({ type: "spki", format: "pem" }))
     const content = unsigned(header, claims)
-    return `${content}.${createHmac(`sha${alg.slice(2)}`, secret)
+    const mac = createHmac(`sha${alg.slice(2)}`, secret)
       .update(content)
-      .digest("base64url")}`
+      .digest("base64url")
+    return `${content}.${mac}`
   }
   return new SignJWT(claims).setProtectedHeader(header).sign(own ?? key.privateKey)
 }

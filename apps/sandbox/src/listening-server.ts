@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net"
 import { Readable } from "node:stream"
 import { pipeline } from "node:stream/promises"
 import { setTimeout as wait } from "node:timers/promises"
+import { inspect } from "node:util"
 import type { CallRecorder, Upstream } from "./call-log.ts"
 import { type Fault, type FaultBook, type MockResponse, responseOf, withFault } from "./faults.ts"
 
@@ -22,7 +23,10 @@ export interface ListenerOptions {
   upstream: Upstream
   /** 0 means any free port. */
   port: number
-  /** Handles a request without faults. HEAD arrives here as GET. */
+  /**
+   * The server's own response, before faults change it. Not called for a fault with a status, a reset or a hang. HEAD arrives
+   * here as GET.
+   */
   handle: (request: Request, exchange: Exchange) => Response | Promise<Response>
   calls: CallRecorder
   faults: FaultBook
@@ -41,7 +45,11 @@ export interface ListeningServer {
 export async function startListener(options: ListenerOptions): Promise<ListeningServer> {
   // With the default of 16 kB, Node itself would respond to long URLs with a 431.
   const server = createServer({ maxHeaderSize: 1024 * 1024 }, (request, response) => {
-    serve(options, request, response).catch(() => response.destroy())
+    serve(options, request, response).catch((error) => {
+      // A mistake in a test, such as a `rewrite` that throws, must not look like a network fault.
+      if (!response.destroyed) process.stderr.write(`sandbox, ${options.upstream}: ${inspect(error)}\n`)
+      response.destroy()
+    })
   })
   server.listen(options.port, "127.0.0.1")
   await once(server, "listening")
@@ -62,7 +70,8 @@ async function serve(options: ListenerOptions, incoming: IncomingMessage, outgoi
   const body = Buffer.concat(chunks)
   const target = incoming.url ?? "/"
   const origin = `http://${incoming.headers.host ?? "127.0.0.1"}`
-  const url = new URL(target, origin)
+  // As one text: on its own, a target that begins with `//` is read as a host.
+  const url = new URL(target.startsWith("/") ? origin + target : target, origin)
   const method = incoming.method ?? "GET"
   const headers = headersOf(incoming)
   const call = calls.started({
@@ -83,23 +92,21 @@ async function serve(options: ListenerOptions, incoming: IncomingMessage, outgoi
   try {
     if (fault.latencyMs) await wait(fault.latencyMs, undefined, { signal: gone.signal })
     await fault.until
+    if (gone.signal.aborted) return
     if (fault.reset) {
       outgoing.socket?.resetAndDestroy()
       return
     }
     if (fault.hang === true) return
     const exchange: Exchange = { paceMs: 0, origin, target }
-    const response = fault.status === undefined ? await respond() : responseOf(fault.status)
-    async function respond(): Promise<MockResponse> {
-      const handled = method === "HEAD" ? "GET" : method
-      const hasBody = handled !== "GET" && body.length > 0
-      const own = await handle(new Request(url, { method: handled, headers, ...(hasBody ? { body } : {}) }), exchange)
-      return {
-        status: own.status,
-        headers: new Headers(own.headers),
-        body: new Uint8Array(await own.arrayBuffer()),
-      }
-    }
+    const handled = method === "HEAD" ? "GET" : method
+    const hasBody = handled !== "GET" && body.length > 0
+    const response =
+      fault.status === undefined
+        ? await mockResponseOf(
+            await handle(new Request(url, { method: handled, headers, ...(hasBody ? { body } : {}) }), exchange),
+          )
+        : responseOf(fault.status)
     if (fault.pace === "real" && exchange.paceMs > 0) {
       await wait(exchange.paceMs, undefined, { signal: gone.signal })
     }
@@ -111,6 +118,10 @@ async function serve(options: ListenerOptions, incoming: IncomingMessage, outgoi
   } catch (error) {
     if (!gone.signal.aborted) throw error
   }
+}
+
+async function mockResponseOf(own: Response): Promise<MockResponse> {
+  return { status: own.status, headers: new Headers(own.headers), body: new Uint8Array(await own.arrayBuffer()) }
 }
 
 function headersOf(incoming: IncomingMessage): Headers {
@@ -133,7 +144,8 @@ async function send(outgoing: ServerResponse, head: boolean, response: MockRespo
     return 0
   }
   if (fault.oversizeBytes !== undefined) return sendOversize(outgoing, body, fault.oversizeBytes)
-  outgoing.setHeader("Content-Length", body.length)
+  // RFC 9110 section 8.6: not with a 204.
+  if (response.status !== 204) outgoing.setHeader("Content-Length", body.length)
   if (fault.truncate || fault.hang === "mid-body") {
     const half = body.subarray(0, Math.floor(body.length / 2))
     await new Promise<void>((resolve) => outgoing.write(half, () => resolve()))

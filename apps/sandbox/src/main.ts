@@ -8,7 +8,7 @@ import type { Upstream } from "./call-log.ts"
 import { startSandbox } from "./start-sandbox.ts"
 
 const USAGE = `Usage: node apps/sandbox/src/main.ts [options]
-  --resources N          minimum number of resources (default 60)
+  --resources N          generates ordinary resources up to N, beside the hand-written ones
   --seed S               seed of the generated resources (default 1)
   --waldur-port P        port on 127.0.0.1 (default: any free port)
   --hpc-user-api-port P  the same
@@ -16,7 +16,8 @@ const USAGE = `Usage: node apps/sandbox/src/main.ts [options]
   --dialect 8.x|7.0.7    Waldur version to imitate (default 8.x)
   --latency-ms N         delay of every response of every server
   --worker-delay-ms N    delay between an order's approval and its resource's change
-  --pace real            make Waldur's lists as slow per row as a real Waldur
+  --pace real            make reads of resources as slow per row as a real Waldur
+  --help                 print this
 `
 
 try {
@@ -70,9 +71,9 @@ async function run(): Promise<void> {
     worldChangesByHand: false,
   })
   sandbox.waldur.worker.delay = workerDelayMs
-  for (const upstream of ["waldur", "hpcUserApi", "issuer"] satisfies Upstream[]) {
-    if (latencyMs > 0) sandbox.faults.set(upstream, { latencyMs })
-  }
+  if (latencyMs > 0)
+    for (const upstream of ["waldur", "hpcUserApi", "issuer"] satisfies Upstream[])
+      sandbox.faults.set(upstream, { latencyMs })
   if (pace === "real") sandbox.faults.set("waldur", { pace })
 
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => void sandbox.close())

@@ -17,13 +17,13 @@ export interface SandboxOptions {
   world?: World
   /** For the built world. Default 1. */
   seed?: number
-  /** For the built world. Default 60. */
+  /** For the built world; see `WorldOptions`. */
   resources?: number
   /** Ports on 127.0.0.1; the default 0 means any free port. A taken port rejects with EADDRINUSE. */
   ports?: { waldur?: number; hpcUserApi?: number; issuer?: number }
   /** The Waldur version to imitate. Default `8.x`. */
   dialect?: Dialect
-  /** The issuer's clock, in milliseconds since 1970, to let tokens expire without waiting. Default `Date.now`. */
+  /** The clock of the issuer and the HPC User API, in milliseconds since 1970, to let tokens expire without waiting. Default `Date.now`. */
   now?: () => number
   /** See `WaldurControl`. Default true. */
   worldChangesByHand?: boolean
@@ -42,7 +42,7 @@ export interface SandboxWaldur extends WaldurControl {
   tokens: typeof TOKENS
   /** Belongs to a manager with access to capstor only. */
   partialToken: string
-  /** Belongs to a user that sees no offering: 200, `[]` and count 0 everywhere. */
+  /** Belongs to a user that sees no offering: every list is empty, with status 200 and count 0. */
   blindToken: string
   /** Rejected with 401 "Token has expired.". */
   expiredToken: string
@@ -55,21 +55,22 @@ export interface SandboxHpcUserApi {
   clientSecret: string
   tokenUrl: string
   scope: string
-  /** Revokes every token issued so far, which then gets a 401; new ones are valid. */
+  /** Revokes every token that the issuer issued so far, which then gets a 401; new ones are valid. */
   revokeTokens(): void
 }
 
 export interface SandboxIssuer {
   /** The `iss` of its tokens: `http://127.0.0.1:<port>/realms/cscs`. */
   url: string
-  /** For the `keycloak_url` setting: `http://127.0.0.1:<port>/`, and the realm. */
+  /** For the setting `keycloak_url`: `http://127.0.0.1:<port>/` */
   baseUrl: string
+  /** For the setting `keycloak_realm`. */
   realm: string
   discoveryUrl: string
   tokenUrl: string
   introspectionUrl: string
   jwksUrl: string
-  /** The client of a protected API: the audience of tokens, which may introspect them. */
+  /** The client of a protected API: tokens name it as their audience, and it may introspect them. */
   audience: { clientId: string; clientSecret: string }
   /** A client that calls that API. */
   integrator: { clientId: string; clientSecret: string }
@@ -79,7 +80,7 @@ export interface SandboxIssuer {
    * signed as requested; valid by default.
    */
   issueToken(claims?: ClaimOverrides, options?: IssueOptions): Promise<string>
-  /** Replaces the keys and kids; earlier tokens become invalid unless `keepOld` is set. */
+  /** Replaces the keys and kids; earlier JWTs become invalid unless `keepOld` is set. */
   rotateKeys(options?: { keepOld?: boolean }): Promise<void>
   /** Makes every token issued so far inactive. */
   revokeTokens(): void
@@ -103,10 +104,8 @@ const HPC_USER_CLIENT = { clientId: "hpc-user-client", clientSecret: "hpc-user-s
 
 /** Starts the three servers; resolves once all of them listen. */
 export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
-  const { seed, resources, ports = {} } = options
-  const world =
-    options.world ??
-    buildWorld({ ...(seed === undefined ? {} : { seed }), ...(resources === undefined ? {} : { resources }) })
+  const { ports = {} } = options
+  const world = options.world ?? buildWorld(options)
   const calls = callRecorder(options.logCalls ?? true)
   const faults = faultBook()
   const control: WaldurControl = {
@@ -129,32 +128,20 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   const waldurApp = createWaldurApp(world, control)
   const hpcUserApp = createHpcUserApiApp(world, issuer.accepts)
 
+  const listen = (upstream: keyof typeof ports, app: Pick<typeof hpcUserApp, "fetch">, clock: () => number) =>
+    startListener({
+      upstream,
+      port: ports[upstream] ?? 0,
+      handle: (request, exchange) => app.fetch(request, exchange),
+      calls,
+      faults,
+      now: clock,
+    })
   const started = await Promise.allSettled([
-    startListener({
-      upstream: "waldur",
-      port: ports.waldur ?? 0,
-      handle: (request, exchange) => waldurApp.fetch(request, exchange),
-      calls,
-      faults,
-      // The world's clock dates its changes, and so its responses.
-      now: () => Date.parse(world.now),
-    }),
-    startListener({
-      upstream: "hpcUserApi",
-      port: ports.hpcUserApi ?? 0,
-      handle: (request, exchange) => hpcUserApp.fetch(request, exchange),
-      calls,
-      faults,
-      now,
-    }),
-    startListener({
-      upstream: "issuer",
-      port: ports.issuer ?? 0,
-      handle: (request, exchange) => issuer.app.fetch(request, exchange),
-      calls,
-      faults,
-      now,
-    }),
+    // The world's clock dates its changes, and so its responses.
+    listen("waldur", waldurApp, () => Date.parse(world.now)),
+    listen("hpcUserApi", hpcUserApp, now),
+    listen("issuer", issuer.app, now),
   ])
   const listeners = started.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []))
   const close = async (): Promise<void> => {
@@ -170,6 +157,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
 
   return {
     world,
+    // The same object, so that a test's changes reach the app.
     waldur: Object.assign(control, {
       url: `${waldurListener.origin}/api/`,
       token: TOKENS.reader,

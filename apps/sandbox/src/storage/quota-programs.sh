@@ -147,6 +147,7 @@ setquota)
   ;;
 quota)
   [ -f "$STATE/off" ] && fail 1 "quota: Cannot find any filesystem with quota support turned on."
+  mounted "${5#--filesystem=}"
   find_quota "$6"
   echo "Disk quotas for project #$6 (pid $6): "
   echo "     Filesystem  blocks   quota   limit   grace   files   quota   limit   grace"

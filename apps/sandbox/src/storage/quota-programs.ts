@@ -13,21 +13,23 @@ export type ProgramFault =
   | { readonly what: "late" }
   /** Does nothing and exits with 0, exits with 4, hangs for a minute, or kills itself. */
   | { readonly what: "silent" | "eintr" | "hang" | "die" }
-  /** Prints the text and exits with 0, or prints it forever. */
+  /** Prints the text, one line, and exits with 0, or prints it forever. */
   | { readonly what: "output" | "flood"; readonly text: string }
+
+type Limits = readonly [softKib: number, hardKib: number, softInodes: number, hardInodes: number]
 
 /** Programs for project quotas that keep their state in files. */
 export interface QuotaPrograms {
   /** A folder with executables `lfs`, `setquota`, `quota`, `chattr`, `lsattr` and `xfs_quota`, for the start of `PATH`. */
   readonly bin: string
-  /** @param commandLine a shell pattern: `lfs setquota *` */
+  /** @param commandLine a shell pattern without `|`: `lfs setquota *` */
   readonly fault: (commandLine: string, fault: ProgramFault) => void
   /** The command lines so far, oldest first. */
   readonly calls: () => ReadonlyArray<string>
   /** Sets limits as another program would: soft and hard KiB, soft and hard inodes. */
-  readonly setLimits: (projectId: number, limits: readonly [number, number, number, number]) => void
+  readonly setLimits: (projectId: number, limits: Limits) => void
   /** Sets the limits of an ID without its own, on Lustre. */
-  readonly setDefault: (limits: readonly [number, number, number, number]) => void
+  readonly setDefault: (limits: Limits) => void
   /** Sets the usage: KiB and inodes. */
   readonly setUsed: (projectId: number, kibibytes: number, inodes: number) => void
   /** Sets a directory's project ID, which new entries inherit, or removes it. */
@@ -46,6 +48,7 @@ export const installQuotaPrograms = (folder: string, mount: string): QuotaProgra
   const [bin, state] = [`${folder}/bin`, `${folder}/state`]
   for (const path of [bin, state, `${state}/project`, `${state}/limits`, `${state}/used`]) mkdirSync(path)
   writeFileSync(`${state}/mount`, mount)
+  writeFileSync(`${state}/calls`, "")
   for (const name of names) {
     writeFileSync(`${bin}/${name}`, `#!/bin/sh\nSTATE='${state}' exec sh '${script}' ${name} "$@"\n`)
     chmodSync(`${bin}/${name}`, 0o755)
@@ -54,9 +57,9 @@ export const installQuotaPrograms = (folder: string, mount: string): QuotaProgra
     bin,
     fault: (commandLine, fault) =>
       writeFileSync(`${state}/fault`, `${commandLine}|${fault.what}|${"text" in fault ? fault.text : ""}\n`),
-    calls: () => readFileSync(`${state}/calls`, "utf8").trim().split("\n"),
-    setLimits: (projectId, limits) => writeFileSync(`${state}/limits/${projectId}`, limits.join(" ").concat("\n")),
-    setDefault: (limits) => writeFileSync(`${state}/default`, limits.join(" ").concat("\n")),
+    calls: () => readFileSync(`${state}/calls`, "utf8").split("\n").slice(0, -1),
+    setLimits: (projectId, limits) => writeFileSync(`${state}/limits/${projectId}`, `${limits.join(" ")}\n`),
+    setDefault: (limits) => writeFileSync(`${state}/default`, `${limits.join(" ")}\n`),
     setUsed: (projectId, kibibytes, inodes) => writeFileSync(`${state}/used/${projectId}`, `${kibibytes} ${inodes}\n`),
     setProject: (inode, projectId) =>
       projectId === undefined

@@ -28,7 +28,7 @@ export interface Vast {
   readonly password: string
   /** The quotas by ID. Change them at any time. */
   readonly quotas: Map<number, VastQuota>
-  /** The paths of quotas with alarms: a soft limit that equals the hard one raises two. */
+  /** A log of alarms: the path of a quota, twice, for each soft limit that a request made equal to the hard one. */
   readonly alarms: Array<string>
   /** Directories that VAST created, owned by root, because a quota had `create_dir`. */
   readonly madeDirectories: Array<string>
@@ -53,37 +53,37 @@ export async function startVast(port = 0): Promise<Vast> {
   let lastId = 0
 
   const app = new Hono<{ Bindings: Exchange }>()
+  const basic = `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`
   app.use(async (c, next) => {
-    const basic = `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`
     const given = c.req.header("Authorization") ?? ""
     if (given !== `Api-Token ${token}` && given !== basic) return c.json({ detail: "Invalid credentials" }, 401)
     return next()
   })
+  /** Sets the limits that the body names, all or none; returns what is wrong. */
   const setLimits = (quota: VastQuota, body: JsonObject): string | undefined => {
     const next = { ...quota }
     for (const name of LIMITS) {
       const value = body[name]
       if (value === undefined) continue
-      if (value !== null && (typeof value !== "number" || value < 0)) return `${name}: a valid integer is required`
+      if (value !== null && (typeof value !== "number" || !Number.isInteger(value) || value < 0))
+        return `${name}: a valid integer is required`
       next[name] = value
     }
-    for (const [soft, hard] of [
+    const pairs = [
       [next.soft_limit, next.hard_limit],
       [next.soft_limit_inodes, next.hard_limit_inodes],
-    ]) {
-      if (soft && hard && soft > hard) return "the soft limit exceeds the hard limit"
-      if (soft && soft === hard) vast.alarms.push(quota.path, quota.path)
-    }
+    ] as const
+    if (pairs.some(([soft, hard]) => soft && hard && soft > hard)) return "the soft limit exceeds the hard limit"
+    for (const [soft, hard] of pairs) if (soft && soft === hard) vast.alarms.push(quota.path, quota.path)
     Object.assign(quota, next)
     return undefined
   }
 
   app.get("/api/v5/quotas/", (c) => {
-    const { path, path__contains: part, tenant_id: tenant } = c.req.query()
+    const { path, tenant_id: tenant } = c.req.query()
     const rows = [...quotas.values()].filter(
       (quota) =>
         (vast.ignoresPath || path === undefined || quota.path === path) &&
-        (part === undefined || quota.path.includes(part)) &&
         (tenant === undefined || quota.tenant_id === Number(tenant)),
     )
     return c.json(rows)
@@ -91,8 +91,9 @@ export async function startVast(port = 0): Promise<Vast> {
   app.post("/api/v5/quotas/", async (c) => {
     const body = asObject(await c.req.json()) ?? {}
     const { name, path, tenant_id: tenant = DEFAULT_TENANT } = body
-    if (typeof name !== "string" || typeof path !== "string" || typeof tenant !== "number")
+    if (typeof name !== "string" || typeof path !== "string")
       return c.json({ detail: "name and path are required" }, 400)
+    if (typeof tenant !== "number") return c.json({ detail: "tenant_id: a valid integer is required" }, 400)
     if ([...quotas.values()].some((quota) => quota.path === path && quota.tenant_id === tenant))
       return c.json({ detail: `Quota for path ${path} already exists` }, 400)
     const unlimited = { soft_limit: null, hard_limit: null, soft_limit_inodes: null, hard_limit_inodes: null }

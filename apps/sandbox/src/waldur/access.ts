@@ -4,20 +4,20 @@ import { detail } from "./errors.ts"
 
 /** Returns the user of `Authorization: Token …`, or Waldur's 401. */
 export function authenticate(world: World, authorization: string | undefined): WaldurToken | Response {
+  // Django REST framework sends the header with every 401: without it, the status would be 403.
+  const refused = (text: string) => detail(401, text, { "WWW-Authenticate": "Token" })
   const [scheme, key, ...rest] = (authorization ?? "").trim().split(/\s+/)
   // Waldur leaves other schemes to other authenticators, so here they count as absent.
-  if (scheme?.toLowerCase() !== "token") {
-    return detail(401, "Authentication credentials were not provided.", { "WWW-Authenticate": "Token" })
-  }
-  if (key === undefined) return detail(401, "Invalid token header. No credentials provided.")
-  if (rest.length > 0) return detail(401, "Invalid token header. Token string should not contain spaces.")
+  if (scheme?.toLowerCase() !== "token") return refused("Authentication credentials were not provided.")
+  if (key === undefined) return refused("Invalid token header. No credentials provided.")
+  if (rest.length > 0) return refused("Invalid token header. Token string should not contain spaces.")
   const token = world.tokens.get(key)
-  if (token === undefined) return detail(401, "Invalid token.")
-  return token.expired ? detail(401, "Token has expired.") : token
+  if (token === undefined) return refused("Invalid token.")
+  return token.expired ? refused("Token has expired.") : token
 }
 
 interface Rights {
-  /** The offerings in `marketplace-provider-*`, with their resources and orders. */
+  /** The offerings in `marketplace-provider-*`, with their resources and orders. Orders are shown to providers only. */
   provides: "all" | "own" | "none"
   /** The content of the consumer's list, `marketplace-resources/`. */
   consumes: "all" | "own" | "none"
@@ -25,6 +25,7 @@ interface Rights {
   acts: boolean
   /** May read the customers of an offering; otherwise 403. */
   customers: boolean
+  /** May read `version/`; otherwise 403. */
   version: boolean
 }
 
@@ -45,22 +46,20 @@ export function rightsOf(token: WaldurToken): Rights {
 }
 
 /** Whether the user sees a resource or an order as its provider, decided by its offering. */
-export function visibility(world: World, token: WaldurToken): (row: WaldurRecord) => boolean {
-  const { provides } = rightsOf(token)
-  if (provides === "none") return () => false
-  if (token.sees === "all" && (provides === "all" || token.organization === undefined)) return () => true
-  // Orders name their offering by uuid only.
-  const known = new Set<unknown>(token.sees === "all" ? [] : token.sees)
-  for (const offering of world.offerings) if (maySeeOffering(token, offering)) known.add(offering.uuid)
-  const offered = new Set<unknown>(world.offerings.map(({ uuid }) => uuid))
+export function providerVisibility(world: World, token: WaldurToken): (row: WaldurRecord) => boolean {
+  if (rightsOf(token).provides === "none") return () => false
+  // Orders name their offering by UUID only. Rows may name an offering that the world does not have.
+  const offered = new Map<unknown, boolean>(world.offerings.map((one) => [one.uuid, maySeeOffering(token, one)]))
   return ({ offering_uuid: uuid, offering_slug: slug }) =>
-    known.has(uuid) || (known.has(slug) && !offered.has(uuid)) || (token.sees === "all" && !offered.has(uuid))
+    offered.get(uuid) ?? (token.sees === "all" || token.sees.some((one) => one === slug || one === uuid))
 }
 
 /** Whether the user sees a resource as a consumer, in the consumer's list. */
-export function consumerVisibility(token: WaldurToken): (row: WaldurRecord) => boolean {
+export function consumerVisibility(world: World, token: WaldurToken): (row: WaldurRecord) => boolean {
   const { consumes } = rightsOf(token)
-  return (row) => consumes === "all" || (consumes === "own" && row.customer_uuid === token.organization)
+  if (consumes === "all") return providerVisibility(world, token)
+  const { organization } = token
+  return (row) => consumes === "own" && organization !== undefined && row.customer_uuid === organization
 }
 
 /** Whether the user sees this offering as its provider. */

@@ -3,7 +3,7 @@ import { type Context, Hono } from "hono"
 import { asObject, type Json, type JsonObject } from "../json.ts"
 import type { Exchange } from "../listening-server.ts"
 import type { WaldurRecord, WaldurToken, World } from "../world/world.ts"
-import { authenticate, consumerVisibility, maySeeOffering, rightsOf, visibility } from "./access.ts"
+import { authenticate, consumerVisibility, maySeeOffering, providerVisibility, rightsOf } from "./access.ts"
 import type { WaldurControl } from "./control.ts"
 import { shapeOrder, shapeResource, VERSIONS } from "./dialect.ts"
 import { detail, invalidField, json, methodNotAllowed, notFoundPage } from "./errors.ts"
@@ -63,7 +63,8 @@ export function createWaldurApp(world: World, control: WaldurControl): Hono<Env>
     app.get(`/api/${collection}/:uuid/`, (c) => {
       const row = findResource(world, plain(c.req.param("uuid")))
       const token = c.get("token")
-      const sees = collection === "marketplace-resources" ? consumerVisibility(token) : visibility(world, token)
+      const sees =
+        collection === "marketplace-resources" ? consumerVisibility(world, token) : providerVisibility(world, token)
       if (row === undefined || !sees(row)) return unknown("Resource")
       const { searchParams } = new URL(c.req.url)
       const shaped = shapeResource(control.dialect, row)
@@ -116,14 +117,14 @@ export function createWaldurApp(world: World, control: WaldurControl): Hono<Env>
     const url = new URL(c.req.url)
     const filter = orderFilter(url.searchParams)
     if (filter instanceof Response) return filter
-    const visible = visibility(world, c.get("token"))
+    const visible = providerVisibility(world, c.get("token"))
     const rows = world.orders.filter((order) => filter(order) && visible(order))
     return sendPage(world, c.env, url, rows, (order) => shapeOrder(control.dialect, order))
   })
 
   app.get("/api/marketplace-orders/:uuid/", (c) => {
     const order = findOrder(world, plain(c.req.param("uuid")))?.copies[0]
-    if (order === undefined || !visibility(world, c.get("token"))(order)) return unknown("Order")
+    if (order === undefined || !providerVisibility(world, c.get("token"))(order)) return unknown("Order")
     const shaped = shapeOrder(control.dialect, order)
     return send(world, c.env, trim(shaped, wantedFields(new URL(c.req.url).searchParams, [shaped])))
   })
@@ -207,8 +208,8 @@ function mayAct(
   row: WaldurRecord,
   resource: WaldurRecord | undefined,
 ): 403 | 404 | undefined {
-  if (visibility(world, token)(row)) return rightsOf(token).acts ? undefined : 403
-  return resource !== undefined && consumerVisibility(token)(resource) ? 403 : 404
+  if (providerVisibility(world, token)(row)) return rightsOf(token).acts ? undefined : 403
+  return resource !== undefined && consumerVisibility(world, token)(resource) ? 403 : 404
 }
 
 function forbidden(): Response {

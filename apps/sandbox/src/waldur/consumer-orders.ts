@@ -1,6 +1,7 @@
 /** Orders that a consumer places and cancels. */
 import { asObject, type JsonObject } from "../json.ts"
 import type { WaldurRecord, World } from "../world/world.ts"
+import { secondsLater } from "./instants.ts"
 import { change } from "./world-changes.ts"
 
 /** The differences between an order and the one that created its resource, from which absent fields are copied. */
@@ -31,6 +32,7 @@ export function placeOrder(world: World, resource: WaldurRecord, placed: PlacedO
   }
   world.orders.push(order)
   resource.order_in_progress = order
+  world.now = secondsLater(world.now, 1)
   return order
 }
 
@@ -41,7 +43,9 @@ export function placeOrder(world: World, resource: WaldurRecord, placed: PlacedO
 export function cancelOrder(world: World, resource: WaldurRecord): void {
   const order = asObject(resource.order_in_progress)
   if (order === undefined) return
+  for (const one of world.orders) if (one.uuid === order.uuid) one.state = "canceled"
   order.state = "canceled"
   resource.order_in_progress = null
+  world.now = secondsLater(world.now, 1)
   if (order.type === "Create") change(world, [resource], { state: "Terminated" })
 }

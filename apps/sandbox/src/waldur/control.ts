@@ -19,11 +19,15 @@ export interface WaldurControl {
   /** Default: as sorted, ties in the order of `World.resources`. */
   arrange: Arrange | undefined
   readonly worker: WaldurWorker
-  /** Whether `field=` also trims nested objects, as in 7.0.7. */
+  /**
+   * Whether `field=` also trims `order_in_progress` in lists, as some versions do; without effect in the dialect 7.0.7, which
+   * lacks it.
+   */
   trimsNested: boolean
   /**
    * True: rows may change between any two requests, so every page is filtered anew (about 20 ms for 100,000 resources).
-   * False promises that only POSTs change the world, so a list is filtered once until the next POST.
+   * False: a list is filtered again only once `world.now` or the number of resources has changed, as by POSTs, the worker, and
+   * the functions that change a world; not by hand.
    */
   worldChangesByHand: boolean
 }

@@ -1,6 +1,6 @@
 /** Waldur's list of resources: filtered, sorted, paged. */
 import type { WaldurRecord, WaldurToken, World } from "../world/world.ts"
-import { consumerVisibility, visibility } from "./access.ts"
+import { consumerVisibility, providerVisibility } from "./access.ts"
 import type { WaldurControl } from "./control.ts"
 import { resourceFilter, resourceOrdering } from "./resource-filters.ts"
 
@@ -10,7 +10,7 @@ const PRESENTATION = ["page", "page_size", "field"]
 /** The two lists, which show a user different resources. */
 export type View = "consumer" | "provider"
 
-/** Returns a function that maps a query to the whole list, or to the 400 for an invalid filter. */
+/** Returns a function that maps a query to the whole list, or to the 400 for an invalid filter or order. */
 export function resourceListing(
   world: World,
   control: WaldurControl,
@@ -27,7 +27,7 @@ export function resourceListing(
     }
     const filters = new URLSearchParams(query)
     for (const name of PRESENTATION) filters.delete(name)
-    const key = `${control.dialect} ${as} ${token.username} ${token.sees} ${filters}`
+    const key = `${control.dialect} ${as} ${token.username} ${token.role} ${token.organization} ${token.sees} ${filters}`
     const known = cached.get(key)
     if (known !== undefined) return known
     const rows = computeListing(world, control, query, token, as)
@@ -47,12 +47,6 @@ function computeListing(
   if (passes instanceof Response) return passes
   const compare = resourceOrdering(query, control.dialect)
   if (compare instanceof Response) return compare
-  const visible = as === "consumer" ? consumerVisibility(token) : visibility(world, token)
-  const rows = world.resources.filter((row) => passes(row) && visible(row))
-  return isSorted(rows, compare) ? rows : rows.sort(compare)
-}
-
-/** Rows are usually sorted already, and the check is much cheaper than sorting. */
-function isSorted(rows: readonly WaldurRecord[], compare: (a: WaldurRecord, b: WaldurRecord) => number): boolean {
-  return rows.every((row, index) => index === 0 || compare(rows[index - 1] as WaldurRecord, row) <= 0)
+  const visible = as === "consumer" ? consumerVisibility(world, token) : providerVisibility(world, token)
+  return world.resources.filter((row) => passes(row) && visible(row)).sort(compare)
 }
