@@ -52,7 +52,10 @@ const compare = async (bench: Bench, closed: Origin, open: Origin, bare: Helper<
   const plain = { "Accept-Encoding": "identity" }
   const page = await askWell(closed.url + pageOf100, { ...bearer, ...plain })
   const contentType = page.headers.get("content-type") ?? ""
-  const bareServer = { pid: bare.pid, url: await bare.commands.serve(page.body, contentType) }
+  const serveBare = async (withHono: boolean): Promise<Origin> => ({
+    pid: bare.pid,
+    url: await bare.commands.serve(page.body, contentType, withHono),
+  })
   const unchanged = { "If-None-Match": page.headers.get("etag") ?? "" }
   const kind = (name: string, { pid, url }: Origin, headers: Headers) => {
     const load = { url: url + pageOf100, headers, seconds: quick ? 2 : 3 }
@@ -60,11 +63,12 @@ const compare = async (bench: Bench, closed: Origin, open: Origin, bare: Helper<
   }
   const token = kind("page of 100, valid JWT", closed, bearer)
   const without = kind("page of 100, no authentication", open, {})
-  const bareKind = kind("bare `node:http`, the same bytes", bareServer, {})
+  const bareKind = kind("bare `node:http`, the same bytes", await serveBare(false), {})
+  const honoKind = kind("Hono with one route, the same bytes", await serveBare(true), {})
   const notModified = kind("304, valid JWT", closed, { ...bearer, ...unchanged })
   const openNotModified = kind("304, no authentication", open, unchanged)
   const gzip = kind("page of 100, gzip, valid JWT", closed, { ...bearer, "Accept-Encoding": "gzip" })
-  const kinds = [token, without, bareKind, notModified, openNotModified, gzip]
+  const kinds = [token, without, bareKind, honoKind, notModified, openNotModified, gzip]
   for (const { url } of [closed, open]) {
     const { status } = await ask(url + pageOf100, { ...bearer, ...unchanged, ...plain })
     if (status !== 304) throw new Error(`${status} instead of 304`)
