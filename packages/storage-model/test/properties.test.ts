@@ -73,7 +73,7 @@ const maybeLive = (row: unknown): boolean => {
  * The possible locations of a row: its backend_id if that is a clean path, else everything that it may mean, and its
  * names' path, unless a storage folder, in its options or attributes, has another data type.
  */
-const placesOf = (row: unknown): ReadonlyArray<string> => {
+const placesFrom = (row: unknown): ReadonlyArray<string> => {
   const byId = property(row, "backend_id")
   const read = resolved(byId)
   const names = ["offering_slug", "provider_slug", "customer_slug", "project_slug"].map((key) => property(row, key))
@@ -212,7 +212,7 @@ describe("any tree", () => {
   it("has no removal at, above or below live data in any spelling, and none without an order", () => {
     always((tree, rows, { protectedPaths = [] }) => {
       const live = [...decodeResources(rows).resources, ...decodeResources(rows).malformed].flatMap((row) =>
-        maybeLive(row) ? placesOf(row) : [],
+        maybeLive(row) ? placesFrom(row) : [],
       )
       const kept = [...live, ...protectedPaths.map(({ path }) => resolved(path))].filter((path) => path.length > 1)
       for (const { status, itemId, mountPoint } of resourcesOf(tree)) {

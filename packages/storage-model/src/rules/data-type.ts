@@ -4,7 +4,7 @@ import { problem, remark } from "../report/finding.ts"
 import { isJsonObject, property } from "../waldur/json-object.ts"
 import { invalidComponent } from "./mount-path.ts"
 import { badData, type Refusal, type Ruling, ruling } from "./ruling.ts"
-import { placesIn } from "./storage-folder.ts"
+import { ownPlaces } from "./storage-folder.ts"
 
 /** The type of owner of a resource's directory. */
 export type TargetType = "project" | "user"
@@ -27,7 +27,7 @@ export const dataTypeOf = (resource: {
   readonly attributes?: unknown
   readonly options?: unknown
 }): Ruling<string> | Refusal => {
-  const places = placesIn(resource)
+  const places = ownPlaces(resource)
   if (Result.isFailure(places)) return badData(places.failure)
   const { options, further } = places.success
   for (const { path, values } of [...options, ...further]) {

@@ -8,7 +8,7 @@ import { isJsonObject, property } from "../waldur/json-object.ts"
 import type { WaldurOrder, WaldurResource } from "../waldur/resource.ts"
 import { isInProgress } from "./lifecycle.ts"
 import { badData, type DecidedField, type Derived, none, type Refusal, type Ruling, ruling } from "./ruling.ts"
-import { type Layer, type Places, placesOf } from "./storage-folder.ts"
+import { type Layer, type Places, placesFrom } from "./storage-folder.ts"
 
 /** How many inodes are granted per terabyte. */
 export interface InodeSettings {
@@ -250,9 +250,9 @@ export const quotasOf = (
   const change = changeOf(resource.order_in_progress, remarks)
   if (change === undefined) return { value: { quotas: now.value }, rulings: now.rulings, remarks: once(remarks) }
 
-  const oldPlaces = placesOf([options, change.oldOptions], resource.attributes)
+  const oldPlaces = placesFrom([options, change.oldOptions], resource.attributes)
   if (Result.isFailure(oldPlaces)) return badData(oldPlaces.failure, now.rulings, once(remarks))
-  const newPlaces = placesOf([options, change.newOptions], resource.attributes)
+  const newPlaces = placesFrom([options, change.newOptions], resource.attributes)
   if (Result.isFailure(newPlaces)) return badData(newPlaces.failure, now.rulings, once(remarks))
   const oldLimits = [limits, change.oldLimits]
   const newLimits = [limits, change.newLimits]

@@ -3,7 +3,7 @@ import { Result } from "effect"
 import { cut, type Problem, problem, type Remark, remark } from "../report/finding.ts"
 import { isJsonObject, jsonText, property } from "../waldur/json-object.ts"
 
-/** A JSON object from Waldur, and its path for findings. */
+/** A value from Waldur, whose fields are looked up if it is an object, and its path for findings. */
 export interface Layer {
   readonly path: string
   readonly values: unknown
@@ -28,7 +28,7 @@ const isFolder = (value: unknown): boolean =>
  * which is an object under any key (the name of the offering's option). Fails if one place has two different folders,
  * since it is ambiguous which one applies.
  */
-export const placesOf = (options: ReadonlyArray<Layer>, attributes: unknown): Result.Result<Places, Problem> => {
+export const placesFrom = (options: ReadonlyArray<Layer>, attributes: unknown): Result.Result<Places, Problem> => {
   const own = { path: "attributes", values: attributes }
   const ofOptions = folderIn(options)
   if (Result.isFailure(ofOptions)) return Result.fail(ofOptions.failure)
@@ -38,10 +38,10 @@ export const placesOf = (options: ReadonlyArray<Layer>, attributes: unknown): Re
 }
 
 /** The places of a resource's own options and attributes. */
-export const placesIn = (resource: {
+export const ownPlaces = (resource: {
   readonly options?: unknown
   readonly attributes?: unknown
-}): Result.Result<Places, Problem> => placesOf([{ path: "options", values: resource.options }], resource.attributes)
+}): Result.Result<Places, Problem> => placesFrom([{ path: "options", values: resource.options }], resource.attributes)
 
 const none: Result.Result<ReadonlyArray<Layer>, Problem> = Result.succeed([])
 
@@ -70,10 +70,10 @@ const folderIn = (layers: ReadonlyArray<Layer>): Result.Result<ReadonlyArray<Lay
 /** The keys of options, without `__proto__`, which some JSON readers treat as a prototype or drop. */
 const optionKeys = (values: unknown): ReadonlyArray<string> => {
   if (!isJsonObject(values)) return []
-  const keys = Object.keys(values)
-  return keys.includes("__proto__") ? keys.filter((key) => key !== "__proto__") : keys
+  return Object.keys(values).filter((key) => key !== "__proto__")
 }
 
+/** Folders are equal only if they are written alike. */
 const contentOf = ({ values }: Layer) => jsonText(folderFields.map((field) => property(values, field)))
 
 const isBrokenFolder = (value: unknown) => property(value, "storage_data_type") !== undefined && !isFolder(value)

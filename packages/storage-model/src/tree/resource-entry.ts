@@ -22,7 +22,7 @@ import {
   refuse,
   ruling,
 } from "../rules/ruling.ts"
-import { placesIn } from "../rules/storage-folder.ts"
+import { ownPlaces } from "../rules/storage-folder.ts"
 import { itemFromWaldur, projectItem, userItem } from "../rules/target.ts"
 import type { ModelSettings } from "../settings.ts"
 import type { DecodedResources, WaldurOrder, WaldurResource } from "../waldur/resource.ts"
@@ -72,7 +72,7 @@ export const resourceEntry = (
   above: { readonly names: StorageNames; readonly itemId: string },
 ): Derived<StorageEntry> | Refusal => {
   if (isRefusal(path)) return badData(path.problem)
-  const places = placesIn(resource)
+  const places = ownPlaces(resource)
   if (Result.isFailure(places)) return badData(places.failure)
   const permission = permissionsOf(places.success, resource.attributes)
   if (isRefusal(permission)) return permission
