@@ -83,6 +83,6 @@ export const brokenFolders = (layers: ReadonlyArray<Layer>): ReadonlyArray<Remar
   layers.flatMap(({ path, values }) => {
     const key = optionKeys(values).find((key) => isBrokenFolder(property(values, key)))
     if (key === undefined) return []
-    const reason = "not a storage folder, ignored; expected texts in its storage_data_type and permissions"
+    const reason = "not a storage folder, ignored; expected strings in its storage_data_type and permissions"
     return [remark("ignored-value", `${path}.${cut(key)}`, property(values, key), reason)]
   })
