@@ -5,7 +5,7 @@
  */
 import { parseArgs } from "node:util"
 import type { Upstream } from "./call-log.ts"
-import { startSandbox } from "./start-sandbox.ts"
+import { type Sandbox, startSandbox } from "./start-sandbox.ts"
 
 const USAGE = `Usage: node apps/sandbox/src/main.ts [options]
   --resources N          generates ordinary resources up to N, beside the hand-written ones
@@ -77,30 +77,31 @@ async function run(): Promise<void> {
   if (pace === "real") sandbox.faults.set("waldur", { pace })
 
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => void sandbox.close())
-  process.stdout.write(`${JSON.stringify(description())}\n`)
+  process.stdout.write(`${JSON.stringify(description(sandbox))}\n`)
+}
 
-  function description(): object {
-    const { waldur, hpcUserApi, issuer, world } = sandbox
-    return {
-      resources: world.resources.length,
-      waldur: { url: waldur.url, token: waldur.token, actingToken: waldur.actingToken, tokens: waldur.tokens, dialect },
-      hpcUserApi: {
-        url: hpcUserApi.url,
-        clientId: hpcUserApi.clientId,
-        clientSecret: hpcUserApi.clientSecret,
-        tokenUrl: hpcUserApi.tokenUrl,
-        scope: hpcUserApi.scope,
-      },
-      issuer: {
-        url: issuer.url,
-        baseUrl: issuer.baseUrl,
-        realm: issuer.realm,
-        tokenUrl: issuer.tokenUrl,
-        introspectionUrl: issuer.introspectionUrl,
-        jwksUrl: issuer.jwksUrl,
-        audience: issuer.audience,
-        integrator: issuer.integrator,
-      },
-    }
+/** The addresses and credentials that the process prints. */
+function description({ waldur, hpcUserApi, issuer, world }: Sandbox): object {
+  const { url, token, actingToken, tokens, dialect } = waldur
+  return {
+    resources: world.resources.length,
+    waldur: { url, token, actingToken, tokens, dialect },
+    hpcUserApi: {
+      url: hpcUserApi.url,
+      clientId: hpcUserApi.clientId,
+      clientSecret: hpcUserApi.clientSecret,
+      tokenUrl: hpcUserApi.tokenUrl,
+      scope: hpcUserApi.scope,
+    },
+    issuer: {
+      url: issuer.url,
+      baseUrl: issuer.baseUrl,
+      realm: issuer.realm,
+      tokenUrl: issuer.tokenUrl,
+      introspectionUrl: issuer.introspectionUrl,
+      jwksUrl: issuer.jwksUrl,
+      audience: issuer.audience,
+      integrator: issuer.integrator,
+    },
   }
 }

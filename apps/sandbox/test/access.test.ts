@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
-import { type Sandbox, startSandbox } from "../src/index.ts"
+import { type Sandbox, startSandbox, type WaldurToken, worldOf } from "../src/index.ts"
+import { consumerVisibility, providerVisibility } from "../src/waldur/access.ts"
 import { readResponse } from "./waldur-client.ts"
 
 let sandbox: Sandbox
@@ -23,7 +24,9 @@ test("a request to the mock Waldur without a token returns a 401 that demands on
 })
 
 test("a wrong Waldur token and an expired one return different 401s", async () => {
-  expect((await as(`Token ${"0".repeat(40)}`)).json).toEqual({ detail: "Invalid token." })
+  const wrong = await as(`Token ${"0".repeat(40)}`)
+  expect(wrong.json).toEqual({ detail: "Invalid token." })
+  expect(wrong.headers.get("WWW-Authenticate")).toBe("Token")
   const expired = await as(`Token ${sandbox.waldur.expiredToken}`)
   expect(expired.status).toBe(401)
   expect(expired.json).toEqual({ detail: "Token has expired." })
@@ -48,6 +51,23 @@ test("a Waldur user with a role in one offering sees only its resources and orde
   expect(await slugs("marketplace-provider-offerings/", "slug")).toEqual(new Set(["capstor"]))
   const vast = sandbox.world.offerings.find((offering) => offering.slug === "vast")?.uuid
   expect((await as(token, `marketplace-provider-offerings/${vast}/customers/`)).status).toBe(404)
+})
+
+test("rows of an offering are visible exactly to the Waldur users that may see the offering", () => {
+  const own = { uuid: "a1", slug: "own", customer_uuid: "us" }
+  const foreign = { uuid: "b2", slug: "foreign", customer_uuid: "them" }
+  const world = worldOf({ offerings: [own, foreign] })
+  const rows = ["a1", "b2", "c3"].map((offering_uuid) => ({ offering_uuid, offering_slug: `of-${offering_uuid}` }))
+  const seen = (see: typeof providerVisibility, token: Omit<WaldurToken, "username" | "expired">) =>
+    rows.filter(see(world, { username: "user", expired: false, ...token })).map((row) => row.offering_uuid)
+  // An offering of another organization stays hidden, by UUID or slug; one that the world lacks is decided by its name.
+  const sees = ["own", "foreign", "b2", "of-c3"]
+  expect(seen(providerVisibility, { role: "manager", organization: "us", sees })).toEqual(["a1", "c3"])
+  expect(seen(providerVisibility, { role: "manager", organization: "us", sees: "all" })).toEqual(["a1", "c3"])
+  expect(seen(providerVisibility, { role: "manager", organization: "us", sees: ["b2", "of-b2"] })).toEqual([])
+  expect(seen(consumerVisibility, { role: "staff", sees: ["own"] })).toEqual(["a1"])
+  // No row has a customer, and the user has no organization.
+  expect(seen(consumerVisibility, { role: "consumer", sees: "all" })).toEqual([])
 })
 
 test("staff sees the same resources in the consumer's list and the provider's", async () => {

@@ -1,4 +1,6 @@
-import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest"
+import { once } from "node:events"
+import { request as httpRequest } from "node:http"
+import { afterAll, afterEach, beforeAll, expect, onTestFinished, test, vi } from "vitest"
 import { type Sandbox, startSandbox } from "../src/index.ts"
 import { request } from "./waldur-client.ts"
 
@@ -98,6 +100,51 @@ test("requests that a fault delays wait in parallel", async () => {
   resolve()
   await responses
   expect(sandbox.calls.maxConcurrency("waldur")).toBe(10)
+})
+
+test("a request whose client disconnects during a fault's delay changes nothing", async () => {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const row = sandbox.world.resources.find(({ state }) => state === "Erred")
+  const path = `marketplace-provider-resources/${row?.uuid}/set_state_ok/`
+  sandbox.faults.set("waldur", { until: promise })
+  const client = new AbortController()
+  const pending = request(sandbox, path, { method: "POST", signal: client.signal }).catch((error: Error) => error.name)
+  await vi.waitUntil(() => sandbox.calls.inFlight("waldur") === 1)
+  client.abort()
+  expect(await pending).toBe("AbortError")
+  await vi.waitUntil(() => sandbox.calls.inFlight("waldur") === 0)
+  resolve()
+  await version()
+  expect(row?.state).toBe("Erred")
+  expect(sandbox.calls.of("waldur")[0]?.status).toBe(0)
+})
+
+test("a fault's function that throws is reported on standard error", async () => {
+  const written = vi.spyOn(process.stderr, "write").mockReturnValue(true)
+  onTestFinished(() => written.mockRestore())
+  sandbox.faults.set("waldur", {
+    rewrite: () => {
+      throw new Error("a mistake in the test")
+    },
+  })
+  await expect(version()).rejects.toThrow()
+  expect(written.mock.calls.join()).toMatch(/^sandbox, waldur: Error: a mistake in the test/)
+})
+
+test("a request target that begins with two slashes is a path, not a host", async () => {
+  const { port } = new URL(sandbox.waldur.url)
+  const sent = httpRequest({ host: "127.0.0.1", port, path: "//other/version/" }).end()
+  const [response] = await once(sent, "response")
+  response.resume()
+  await once(response, "end")
+  expect(sandbox.calls.of("waldur")[0]).toMatchObject({ path: "//other/version/", status: 404 })
+})
+
+test("a 204 has no Content-Length", async () => {
+  sandbox.faults.set("waldur", { status: 204, body: "empty" })
+  const response = await version()
+  expect(response.status).toBe(204)
+  expect(response.headers.get("Content-Length")).toBeNull()
 })
 
 test("the real pace depends on the number of rows and the requested fields", async () => {

@@ -1,6 +1,7 @@
 import { createLocalJWKSet, createRemoteJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from "jose"
 import { afterEach, beforeEach, expect, test } from "vitest"
 import { type Sandbox, startSandbox } from "../src/index.ts"
+import { serviceAccountClaims } from "../src/issuer-tokens.ts"
 import { type ReadResponse, readResponse } from "./waldur-client.ts"
 
 let sandbox: Sandbox
@@ -166,4 +167,9 @@ test("the mock issuer's introspection returns inactive to other audiences, and f
 test("the mock issuer's introspection with a wrong secret returns 401", async () => {
   const response = await introspect("garbage", { clientId: "storage-proxy", clientSecret: "wrong" })
   expect(response.status).toBe(401)
+})
+
+test("clients whose names begin alike have different subjects", () => {
+  const subject = (client: string) => serviceAccountClaims(client, sandbox.issuer.url, 0, 300).sub
+  expect(subject("integrator-a")).not.toBe(subject("integrator-b"))
 })

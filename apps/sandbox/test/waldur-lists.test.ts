@@ -1,5 +1,5 @@
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest"
-import { buildWorld, type Sandbox, shuffleTies, startSandbox, worldOf } from "../src/index.ts"
+import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from "vitest"
+import { buildWorld, cancelOrder, placeOrder, type Sandbox, shuffleTies, startSandbox, worldOf } from "../src/index.ts"
 import { request, uuidOfCase } from "./waldur-client.ts"
 
 let sandbox: Sandbox
@@ -296,4 +296,16 @@ test("a POST to the mock Waldur is visible at once even if worldChangesByHand is
   expect((await request(own, path)).json).toEqual([{ state: "OK" }])
   expect((await request(own, `${RESOURCES}?state=Erred&slug=capstor-erred-without-order`)).json).toEqual([])
   await own.close()
+})
+
+test("an order that a consumer places or cancels is visible at once even if worldChangesByHand is false", async () => {
+  const own = await startSandbox({ world: buildWorld(), worldChangesByHand: false })
+  onTestFinished(() => own.close())
+  const row = own.world.cases.get("erred-without-order")?.row ?? {}
+  const pending = `${RESOURCES}?slug=${row.slug}&order_state=pending-provider&field=slug`
+  expect((await request(own, pending)).json).toEqual([])
+  placeOrder(own.world, row, { uuid: "ab".repeat(16), type: "Update", state: "pending-provider" })
+  expect((await request(own, pending)).json).toEqual([{ slug: row.slug }])
+  cancelOrder(own.world, row)
+  expect((await request(own, pending)).json).toEqual([])
 })

@@ -304,3 +304,11 @@ test("an order action changes every copy of the order in recorded rows", async (
   })
   await own.close()
 })
+
+test("cancelling an order changes it in the list of orders too, even if the resource has a copy of it", () => {
+  const row = rowOf("ok-update-pending-provider")
+  const order = asObject(row.order_in_progress)
+  row.order_in_progress = structuredClone(order) ?? null
+  cancelOrder(sandbox.world, row)
+  expect(order?.state).toBe("canceled")
+})

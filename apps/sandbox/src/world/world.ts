@@ -53,7 +53,7 @@ export interface EdgeCase {
 
 /**
  * The data of the three upstreams. A test may change it at any time, between two requests or in the middle of a walk;
- * the next request sees the change.
+ * the next request sees the change, unless `WaldurControl.worldChangesByHand` is false.
  */
 export interface World {
   seed: number
@@ -97,7 +97,7 @@ export const TOKENS = {
   consumer: "2c9f6ab3407e8d51f6b08e2d93a7c415d8e60fb7",
   /** A manager of the provider with a role in capstor only. */
   partial: "4026eddc44930371e268c72222b6af0a4ae9184b",
-  /** Has no role in any offering: 200, an empty list and count 0 everywhere. */
+  /** Has no role in any offering: every list is empty, with status 200 and count 0. */
   blind: "cf8ffa4495abb17590ab5df3e47b0ff55146a5b8",
   /** A reader of the provider: all that a storage proxy needs. */
   reader: "3f8e2b07c1d94a65b8e0f7a2946d1c53e07b9a4f",
