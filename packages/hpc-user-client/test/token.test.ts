@@ -66,7 +66,7 @@ describe("a token request", () => {
       const error = yield* Effect.flip(ping.pipe(clientOf(fake, { deadline: "50 millis" })))
       assert.strictEqual(
         error.message,
-        `hpc-user-api-token: POST ${fake.origin}/token timeout: no response within the deadline of 0.05 s`,
+        `hpc-user-api-token: POST ${fake.origin}/token timeout: no success within the deadline of 0.05 s`,
       )
     }),
   )

@@ -8,11 +8,14 @@ import { CurrentRunningCalls } from "./running-calls.ts"
 
 /** Timeouts and retries for an endpoint. */
 export interface CallPolicyOptions {
-  /** Its name in metrics: `waldur`, `hpc-user-token`. */
+  /** The name in metrics: `waldur`, `waldur-counts`. Failures have the name in `AboutCall`, which may be another. */
   readonly upstream: string
-  /** For one attempt, from the connection to the last byte. Default 60 seconds: a full page of a real Waldur takes 15. */
+  /** For one attempt, from the wait for a connection to the last byte. Default 60 seconds: a full page takes Waldur 15. */
   readonly attemptTimeout?: Duration.Input
-  /** For a call with all its retries and waits. Default three times `attemptTimeout`, at least 3 minutes. */
+  /**
+   * For a call with all its retries and the waits between them; not for the wait while another call probes a failing
+   * upstream. Default three times `attemptTimeout`, at least 3 minutes.
+   */
   readonly deadline?: Duration.Input
   /** Default `defaultRetryPolicy`: four retries. */
   readonly retry?: RetryPolicy
@@ -27,14 +30,14 @@ export type CallPolicy = <A>(
   attempt: Effect.Effect<A, TransportFailure>,
   options?: {
     /** Whether it may be sent again after it may have reached the upstream. Default true. */
-    readonly isSafe?: boolean
+    readonly isIdempotent?: boolean
   },
 ) => Effect.Effect<A, TransportFailure>
 
 /**
  * Deadlines, retries, a circuit breaker and metrics for one endpoint, independent of how attempts are sent. A transport
- * has one for its own calls; create another for a different server that uses the same `fetch`, so that failures of one do not
- * affect the other.
+ * has one for its own calls; create another for calls whose failures must not affect these, such as those to a different
+ * server by the same `fetch`.
  */
 export const makeCallPolicy = Effect.fnUntraced(function* (
   options: CallPolicyOptions,
@@ -46,9 +49,9 @@ export const makeCallPolicy = Effect.fnUntraced(function* (
   const breaker = yield* makeBreaker(upstream)
   // Starts the series at 0: an absent series looks as if it were not measured.
   yield* callRepeated(upstream, 0)
-  const counted = (yield* CurrentRunningCalls).during(upstream)
+  const tracked = (yield* CurrentRunningCalls).during(upstream)
 
-  return Effect.fnUntraced(function* (about, attempt, { isSafe = true } = {}) {
+  return Effect.fnUntraced(function* (about, attempt, { isIdempotent = true } = {}) {
     const within = (duration: Duration.Input, detail: () => string) =>
       Effect.timeoutOrElse({
         duration,
@@ -67,12 +70,14 @@ export const makeCallPolicy = Effect.fnUntraced(function* (
         }),
       ),
     )
-    const mayRepeat = ({ unsent }: TransportFailure) => isSafe || unsent === true
+    const mayRepeat = ({ unsent }: TransportFailure) => isIdempotent || unsent === true
+    // The deadline is inside the breaker, which counts a passed one as a failure but ignores an interruption.
     const withRepeats = Effect.retry(once, { schedule, while: mayRepeat }).pipe(
-      within(deadline, () => `no response within the deadline of ${display(deadline)}${last}`),
+      within(deadline, () => `no success within the deadline of ${display(deadline)}${last}`),
     )
-    const [took, exit] = yield* counted(Effect.timed(Effect.exit(breaker(about, withRepeats))))
+    const [took, exit] = yield* tracked(Effect.timed(Effect.exit(breaker(about, withRepeats))))
     const failure = Option.getOrUndefined(Exit.findErrorOption(exit))
+    // An interruption or a defect shows nothing about the upstream.
     if (Exit.isSuccess(exit) || failure !== undefined) yield* callEnded(upstream, failure, took)
     return yield* exit
   })

@@ -8,13 +8,13 @@ import { Effect, Fiber, FiberSet, type Scope } from "effect"
 export interface SharedWork<K, A, E> {
   /** Waits for the work in flight for a key; `undefined` if there is none. */
   readonly inFlight: (key: K) => Effect.Effect<A, E> | undefined
-  /** Begins work for keys without work in flight, and returns the effect that waits for it. */
+  /** Begins work for these keys, in place of any in flight for them, and returns the effect that waits for it. */
   readonly begin: (keys: ReadonlyArray<K>, work: Effect.Effect<A, E>) => Effect.Effect<A, E>
 }
 
 /**
- * Runs work in the scope: a caller that is interrupted stops waiting and does not end the work, which ends with the scope.
- * Work that begins for a key again replaces the work in flight; callers that wait for that one keep waiting.
+ * Runs work in the scope, without the caller's context: a caller that is interrupted stops waiting and does not end the
+ * work, which ends with the scope. Callers keep waiting for work that other work has replaced.
  */
 export const makeSharedWork = Effect.fnUntraced(function* <K, A, E = never>(): Effect.fn.Return<
   SharedWork<K, A, E>,

@@ -94,7 +94,8 @@ export interface Transport {
   readonly call: (call: HttpCall) => Effect.Effect<HttpResponse, TransportFailure>
   /**
    * The underlying `fetch`, for a library with its own protocol, such as oauth4webapi. It has no retries, deadline or
-   * breaker: use it with `callPolicy`, or with a separate policy (`makeCallPolicy`) for another server.
+   * breaker: use it with `callPolicy`, or with a separate policy (`makeCallPolicy`) for calls whose failures must not affect
+   * these.
    */
   readonly fetch: typeof fetch
   /** The policy that `call` uses. */
@@ -205,7 +206,7 @@ export const makeTransport = Effect.fn("makeTransport")(function* (
     call: Effect.fn("Transport.call")(function* (call) {
       yield* Effect.annotateCurrentSpan({ upstream: options.upstream, method: call.method, path: call.path })
       const through = call.callPolicy ?? callPolicy
-      return yield* through(callFor(call), attempt(call, yield* originHeaders), { isSafe: isRead(call) })
+      return yield* through(callFor(call), attempt(call, yield* originHeaders), { isIdempotent: isRead(call) })
     }),
   }
 })

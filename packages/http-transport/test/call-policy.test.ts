@@ -43,11 +43,11 @@ describe("a call policy for any kind of attempt", () => {
     }),
   )
 
-  it.effect("sends unsafe calls once", () =>
+  it.effect("sends calls that are not idempotent once", () =>
     Effect.gen(function* () {
       const endpoint = yield* makeCallPolicy({ upstream: "unsafe" })
       const { made, attempt } = anAttempt(failure("reset"))
-      yield* Effect.flip(endpoint(about, attempt, { isSafe: false }))
+      yield* Effect.flip(endpoint(about, attempt, { isIdempotent: false }))
       assert.strictEqual(made.times, 1)
     }),
   )
@@ -63,7 +63,7 @@ describe("a call policy for any kind of attempt", () => {
       )
       assert.strictEqual(
         (yield* Effect.flip(late(about, Effect.never))).detail,
-        "no response within the deadline of 0.01 s",
+        "no success within the deadline of 0.01 s",
       )
     }),
   )

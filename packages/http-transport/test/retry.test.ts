@@ -209,7 +209,7 @@ describe("the time limits of a call", () => {
       })
       const error = yield* Effect.flip(transport.call({ method: "GET", path: "" }))
       assert.strictEqual(error.reason, "timeout")
-      assert.strictEqual(error.detail, "no response within the deadline of 0.2 s; the last attempt: status: restarting")
+      assert.strictEqual(error.detail, "no success within the deadline of 0.2 s; the last attempt: status: restarting")
     }),
   )
 
@@ -218,7 +218,7 @@ describe("the time limits of a call", () => {
       const server = yield* httpServer(() => {})
       const transport = yield* makeTransport({ upstream: "test", baseUrl: server.url, deadline: "50 millis" })
       const error = yield* Effect.flip(transport.call({ method: "POST", path: "", json: {} }))
-      assert.strictEqual(error.detail, "no response within the deadline of 0.05 s")
+      assert.strictEqual(error.detail, "no success within the deadline of 0.05 s")
     }),
   )
 })

@@ -84,8 +84,8 @@ export class StorageClient extends Context.Service<
      */
     readonly refresh: (last?: EntryList) => Effect.Effect<EntryList, StorageClientError>
     /**
-     * Polls, and emits each list that has changed; first the current one, with everything `added`. It does not end: a failed
-     * poll is passed to `onFailure`.
+     * Polls, and emits each list whose `etag` is another; first the current one, with everything `added`. It does not end: a
+     * failed poll is passed to `onFailure`.
      */
     readonly watch: (options?: WatchOptions) => Stream.Stream<ListUpdate>
   }

@@ -99,7 +99,7 @@ const timesOf = (age: number, sentAt: number) =>
   }))
 
 /** Entity tags compared weakly: a gateway that compresses makes them weak. */
-const isSameTag = (one: string, other: string): boolean => one.replace(/^W\//, "") === other.replace(/^W\//, "")
+export const isSameTag = (one: string, other: string): boolean => one.replace(/^W\//, "") === other.replace(/^W\//, "")
 
 /** Reads the list page by page. All pages name one snapshot and have the same count, which equals their entries in total. */
 const walk = Effect.fnUntraced(function* (source: ListSource, first: Response) {

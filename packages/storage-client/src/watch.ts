@@ -3,14 +3,15 @@ import { Duration, Effect, Option, Random, Stream } from "effect"
 import { changes, type EntryChanges } from "./changes.ts"
 import type { EntryList } from "./entry-list.ts"
 import type { StorageClientError } from "./errors.ts"
+import { isSameTag } from "./read-list.ts"
 
 /** How often `watch` polls. */
 export interface WatchOptions {
-  /** From the end of one poll to the start of the next. Default 1 minute, as the proxy's documents recommend. */
+  /** From when the consumer asks for more to the next poll. Default 1 minute, as the proxy's documents recommend. */
   readonly every?: Duration.Input
   /** Each wait is longer or shorter by up to this fraction of `every`, so that programs do not poll in step. Default 0.1. */
   readonly jitter?: number
-  /** Called for each failed poll, which is then tried again. Default: logs a warning. */
+  /** Called for each failed poll, which the next poll repeats. Default: logs a warning. */
   readonly onFailure?: (error: StorageClientError) => Effect.Effect<void>
 }
 
@@ -20,7 +21,7 @@ export interface ListUpdate {
   readonly changes: EntryChanges
 }
 
-/** Polls with `entries`, and emits each list whose content has changed. */
+/** Polls with `entries`, and emits each list whose entity tag, or snapshot id, is other than that of the list before. */
 export const watch = (
   entries: (last?: EntryList) => Effect.Effect<EntryList, StorageClientError>,
   { every = "1 minute", jitter = 0.1, onFailure = logFailure }: WatchOptions = {},
@@ -28,25 +29,24 @@ export const watch = (
   const wait = Effect.flatMap(Random.nextBetween(1 - jitter, 1 + jitter), (factor) =>
     Effect.sleep(Duration.times(Duration.fromInputUnsafe(every), factor)),
   )
-  const poll = (last: EntryList | undefined) =>
+  const poll = (last: EntryList | undefined): Poll =>
     entries(last).pipe(
       Effect.catch((error) => Effect.as(onFailure(error), last)),
-      Effect.map((list): readonly [ReadonlyArray<ListUpdate>, Option.Option<Polled>] => [
-        list === undefined || list.entries === last?.entries ? [] : [{ list, changes: changes(last, list) }],
-        Option.some({ last: list, isFirst: false }),
+      Effect.map((list) => [
+        // A list that was read page by page is a new array each time.
+        list === undefined || (last !== undefined && isSameTag(list.etag, last.etag))
+          ? []
+          : [{ list, changes: changes(last, list) }],
+        Option.some(Effect.flatMap(wait, () => poll(list))),
       ]),
     )
-  return Stream.paginate({ last: undefined, isFirst: true } as Polled, ({ last, isFirst }) =>
-    isFirst ? poll(last) : Effect.andThen(wait, poll(last)),
-  )
+  return Stream.paginate(poll(undefined), (next) => next)
 }
 
-interface Polled {
-  readonly last: EntryList | undefined
-  readonly isFirst: boolean
-}
+/** The updates of a poll, and the next poll. */
+type Poll = Effect.Effect<readonly [ReadonlyArray<ListUpdate>, Option.Option<Poll>]>
 
 const logFailure = (error: StorageClientError) =>
-  Effect.logWarning(`The list could not be read, and will be again: ${error.message}`).pipe(
+  Effect.logWarning(`The list could not be read; the next poll tries again: ${error.message}`).pipe(
     Effect.annotateLogs({ event: "storage-list-unreadable" }),
   )

@@ -1,7 +1,7 @@
 /** Lists that are not whole, not ours, or endless: the client returns the whole list or an error, and its token goes nowhere else. */
 import { gzipSync } from "node:zlib"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Redacted } from "effect"
+import { Effect, Redacted, Stream } from "effect"
 import { anEntry, clientOf, entries, type Handler, headersOf, lines, mockServer, secret } from "./mock-server.ts"
 
 const text = (all: ReadonlyArray<unknown>) => all.map((one) => `${JSON.stringify(one)}\n`).join("")
@@ -248,6 +248,17 @@ describe("a list of pages", () => {
       }),
     )
   }
+
+  it.live("is emitted by watch only if its snapshot is another", () =>
+    Effect.gen(function* () {
+      const server = yield* mockServer
+      const same = pages(entries(1))
+      server.responses = [same, same, pages(entries(2), () => ({ snapshot: "s2" }))]
+      const client = yield* clientOf(server)
+      const updates = yield* client.watch({ every: "1 millis" }).pipe(Stream.take(2), Stream.runCollect)
+      expect(updates.map(({ list }) => list.etag)).toEqual(["s1", "s2"])
+    }),
+  )
 
   it.live("whose snapshot is gone (410) is walked again from the start", () =>
     Effect.gen(function* () {

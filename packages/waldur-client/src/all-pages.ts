@@ -3,7 +3,7 @@ import { cooperatively } from "@cscs/http-transport"
 import { Effect, Option } from "effect"
 import type { ListPage, WaldurCalls } from "./calls.ts"
 import { checkWalk, hasSameRows, missingFrom, type Walk, type WalkCheck } from "./consistency.ts"
-import { type WaldurError, WaldurInconsistent, WaldurUnexpectedResponse } from "./errors.ts"
+import { rowsAndCounts, type WaldurError, WaldurInconsistent, WaldurUnexpectedResponse } from "./errors.ts"
 import { type Budget, isGone, isRepeated, type PageQuery, readPage, rowsOf } from "./pages.ts"
 
 /**
@@ -115,7 +115,7 @@ export const readAllPages = Effect.fn("readAllPages")(function* (
     yield* Effect.logWarning(
       checked.settled
         ? `${call} returned ${checked.count} rows without a matching count; it is read again for comparison`
-        : `Waldur's rows moved between pages of ${call}: read ${reads} of at most ${pageSizes.length} returned ${last.rows} rows, but Waldur counts ${last.totals.join(", then ")}`,
+        : `Waldur's rows moved between pages of ${call}: read ${reads} of at most ${pageSizes.length}, with look-ups, returned ${rowsAndCounts(last)}`,
     ).pipe(Effect.annotateLogs({ event: "waldur-rows-moved", read: reads, ...last }))
   }
   return yield* new WaldurInconsistent({ call, reads: pageSizes.length, ...last })

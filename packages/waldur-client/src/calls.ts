@@ -43,13 +43,13 @@ export const maxAhead = 60_000
 
 /** The result of counting a list. */
 export interface Count {
-  /** `X-Result-Count`: rows of the whole list. If Waldur does not count, the rows received: 0, or 1 for any number. */
+  /** `X-Result-Count`: rows of the whole list. If Waldur does not count, the rows received: 0 if there are none. */
   readonly total: number
   /** Whether Waldur counted. */
   readonly isCounted: boolean
   /**
-   * A moment not later than the request for the count, by Waldur's own clock, in ms since 1970: the header `Date` minus the
-   * duration of the request.
+   * A moment not later than the start of the call, by Waldur's own clock, in ms since 1970: the header `Date` minus the
+   * duration of the call.
    *
    * `undefined` if there is no such header, if the response comes from a cache, or if `Date` is more than a minute ahead of
    * our own clock, since changes between the true moment and that one would never be requested. A `Date` that is behind
@@ -77,12 +77,12 @@ export interface WaldurCalls {
     query: Query,
     reader?: Pick<HttpCall, "parse" | "recognise">,
   ) => Effect.Effect<ListPage, WaldurError>
-  /** Counts a list by HEAD, or by GET if HEAD does not work; reads one row at most. */
+  /** Counts a list by HEAD, or by GET of one row if HEAD does not work (of a whole page if `page_size` is refused). */
   readonly count: (
     path: string,
     query: Query,
     options?: {
-      /** Accepts a 400 to HEAD, whose parameter is unknown since only a GET has a body. Default false. */
+      /** Whether a 400 to HEAD is final. By default a GET follows, since only its body names the refused parameter. */
       readonly isRefusalEnough?: boolean
     },
   ) => Effect.Effect<Count, WaldurError>
@@ -93,7 +93,7 @@ export interface WaldurCalls {
     schema: Schema.ConstraintDecoder<A>,
     wanted?: string,
   ) => Effect.Effect<A, WaldurError>
-  /** POST, sent once; the response's body is ignored. */
+  /** POST; repeated only if nothing was sent. The response's body is ignored, but must be empty or JSON. */
   readonly action: (path: string, json?: unknown) => Effect.Effect<void, WaldurError>
 }
 
@@ -110,16 +110,11 @@ const hasNext = (headers: Headers): boolean | undefined => {
   return link === null ? undefined : /rel\s*=\s*"?next\b/i.test(link.slice(0, 16_384))
 }
 
-/** Statuses of a HEAD that a GET may return too; any other means that a gateway does not support HEAD. */
-const sharedByGet: ReadonlyArray<number | undefined> = [401, 429, 500, 503]
-const mayBeShared = (error: WaldurError): boolean =>
-  (error._tag === "WaldurRejected" || error._tag === "WaldurUnavailable") && sharedByGet.includes(error.status)
-
 /** Whether a response comes from a cache: by `Age` (RFC 9111 section 5.1), or by the headers of gateways. */
 const isCached = (headers: Headers): boolean =>
   /[1-9]/.test(headers.get("age") ?? "") ||
   ["x-cache", "x-cache-status", "cf-cache-status"].some((name) =>
-    /(^|[^a-z])hit/i.test((headers.get(name) ?? "").slice(0, 200)),
+    /(^|[^a-z])(hit|stale|updating)/i.test((headers.get(name) ?? "").slice(0, 200)),
   )
 
 /**
@@ -138,7 +133,7 @@ export const makeCalls = (
   const send = (call: HttpCall): Effect.Effect<HttpResponse, WaldurError> =>
     Effect.mapError(transport.call(call), (failure) => errorFromFailure(failure, transport.redact))
   const read = (call: HttpCall) => gate.withPermit(send(call))
-  /** Omits dispensable parameters that are refused by name. Each round omits one more, so it terminates. */
+  /** Omits dispensable parameters that are refused by name. Each round omits at least one more, so it terminates. */
   const readLeniently = (call: HttpCall, query: Query): Effect.Effect<HttpResponse, WaldurError> =>
     Effect.suspend(() => {
       const sent = concessions.apply(call.path, query)
@@ -149,7 +144,7 @@ export const makeCalls = (
       )
     })
 
-  const wanted = <A>(call: HttpCall, found: Option.Option<A>, words: string, received: () => string) =>
+  const orUnexpected = <A>(call: HttpCall, found: Option.Option<A>, wanted: string, received: () => string) =>
     Option.match(found, {
       onSome: (value): Effect.Effect<A, WaldurError> => Effect.succeed(value),
       onNone: () =>
@@ -157,7 +152,7 @@ export const makeCalls = (
           new WaldurUnexpectedResponse({
             call: `${call.method} ${about.apiUrl}${call.path}`,
             received: received(),
-            wanted: words,
+            wanted,
           }),
         ),
     })
@@ -175,7 +170,7 @@ export const makeCalls = (
     const call: HttpCall = { method: "GET", path, ...reader }
     const response = yield* readLeniently(call, query)
     const { headers } = response
-    const rows = yield* wanted(call, decodeRows(response.body), "a list", () => inWords(response.body))
+    const rows = yield* orUnexpected(call, decodeRows(response.body), "a list", () => inWords(response.body))
     const page: ListPage = {
       rows,
       total: decodeCount(headers.get("x-result-count")),
@@ -186,37 +181,37 @@ export const makeCalls = (
     }
     return { page, headers }
   })
-  /** Counts by HEAD. If it fails, `avoid` is the reason to avoid HEAD once a GET succeeds. */
-  const countByHead = Effect.fnUntraced(function* (
-    path: string,
-    query: Query,
-    isRefusalEnough: boolean,
-  ): Effect.fn.Return<
-    { readonly found?: Pick<Count, "total" | "isCounted"> & { readonly headers: Headers }; readonly avoid?: string },
-    WaldurError
-  > {
-    if (!(yield* concessions.mayHead)) return {}
-    const head = read({
-      method: "HEAD",
-      path,
-      query: concessions.apply(path, query),
-      ...(headCallPolicy === undefined ? {} : { callPolicy: headCallPolicy }),
-    })
-    const response = yield* Effect.result(head)
-    if (Result.isFailure(response)) {
-      const error = response.failure
+  const countOnce = Effect.fnUntraced(function* (path: string, query: Query, isRefusalEnough: boolean) {
+    const any: Query = [...query, ["field", "uuid"]]
+    const one: Query = [...any, ["page_size", "1"]]
+    let refused: WaldurError | undefined
+    if (yield* concessions.mayHead) {
+      const head = yield* Effect.result(
+        read({
+          method: "HEAD",
+          path,
+          query: concessions.apply(path, one),
+          ...(headCallPolicy === undefined ? {} : { callPolicy: headCallPolicy }),
+        }),
+      )
+      if (Result.isSuccess(head)) {
+        const { headers } = head.success
+        const total = decodeCount(headers.get("x-result-count"))
+        if (total !== undefined) {
+          yield* concessions.useHead
+          return { total, isCounted: true, headers }
+        }
+      } else if (!isBadRequest(head.failure)) refused = head.failure
       // A 400 concerns the query; only the body of a GET names the parameter.
-      if (isBadRequest(error)) return isRefusalEnough ? yield* error : {}
-      // Only a GET shows whether Waldur is down or a gateway rejects the method.
-      if (mayBeShared(error)) return { avoid: inShort(error) }
-      yield* concessions.avoidHead(inShort(error))
-      return {}
+      else if (isRefusalEnough) return yield* head.failure
     }
-    const { headers } = response.success
-    const total = decodeCount(headers.get("x-result-count"))
-    if (total === undefined) return {}
-    yield* concessions.useHead
-    return { found: { total, isCounted: true, headers } }
+    // If the size is refused, more rows are read.
+    const { page, headers } = yield* Effect.catchIf(listPage(path, one), refuses("page_size"), () =>
+      listPage(path, any),
+    )
+    // If the GET fails too, Waldur fails, not HEAD.
+    if (refused !== undefined) yield* concessions.avoidHead(inShort(refused))
+    return { total: page.total ?? page.rows.length, isCounted: page.total !== undefined, headers }
   })
   let wasAhead = false
   const dateOf = Effect.fnUntraced(function* (headers: Headers) {
@@ -236,33 +231,21 @@ export const makeCalls = (
     ...about,
     page: (path, query, reader) => Effect.map(listPage(path, query, reader), ({ page }) => page),
     count: Effect.fnUntraced(function* (path, query, { isRefusalEnough = false } = {}) {
-      const any: Query = [...query, ["field", "uuid"]]
-      const one: Query = [...any, ["page_size", "1"]]
-      // If the size is refused, more rows are read.
-      const byGetOf = Effect.catchIf(listPage(path, one), refuses("page_size"), () => listPage(path, any))
-      const [byHead, { found, avoid }] = yield* Effect.timed(countByHead(path, one, isRefusalEnough))
-      const [byGet, { total, isCounted, headers }] =
-        found === undefined
-          ? yield* Effect.timed(
-              Effect.map(byGetOf, ({ page, headers }) => ({
-                total: page.total ?? page.rows.length,
-                isCounted: page.total !== undefined,
-                headers,
-              })),
-            )
-          : [byHead, found]
-      if (avoid !== undefined) yield* concessions.avoidHead(avoid)
+      // The whole call: a HEAD may fail slowly before the GET, whose `Date` this is.
+      const [took, { total, isCounted, headers }] = yield* Effect.timed(countOnce(path, query, isRefusalEnough))
       const date = yield* dateOf(headers)
       return {
         total,
         isCounted,
-        askedAt: date === undefined ? undefined : Math.floor(date - Duration.toMillis(byGet)),
+        askedAt: date === undefined ? undefined : Math.floor(date - Duration.toMillis(took)),
       }
     }),
-    object: Effect.fnUntraced(function* (path, query, schema, words = "an object") {
+    object: Effect.fnUntraced(function* (path, query, schema, wanted = "an object") {
       const call: HttpCall = { method: "GET", path }
       const response = yield* readLeniently(call, query)
-      return yield* wanted(call, Schema.decodeUnknownOption(schema)(response.body), words, () => inWords(response.body))
+      return yield* orUnexpected(call, Schema.decodeUnknownOption(schema)(response.body), wanted, () =>
+        inWords(response.body),
+      )
     }),
     action: (path, json) => Effect.asVoid(send({ method: "POST", path, ...(json === undefined ? {} : { json }) })),
   }

@@ -3,8 +3,9 @@ import { TransportFailure } from "@cscs/http-transport"
 import { Schema } from "effect"
 
 /**
- * Waldur is unreachable or temporarily unavailable (5xx, 408, 429): the same call may succeed later. Reads were already
- * retried. A POST is sent once, so its outcome is unknown.
+ * There is no usable response: Waldur is unreachable or fails (5xx, 408, 429), or the response is too large. Reads whose
+ * failure may pass were retried. The outcome of a POST is unknown, unless `reason` shows that it was not sent (`dns`,
+ * `unsendable`, `circuit-open`).
  */
 export class WaldurUnavailable extends Schema.TaggedError<WaldurUnavailable>()("WaldurUnavailable", {
   /** Method and URL without query: `GET https://waldur.example.org/api/version/`. */
@@ -40,7 +41,7 @@ export class WaldurRejected extends Schema.TaggedError<WaldurRejected>()("Waldur
       case 401:
         return `Waldur refused the API token (it is wrong, or it has expired): ${this.call} responded with 401: ${this.detail}`
       case 403:
-        return `Waldur does not allow this to the token's user: ${this.call} responded with 403: ${this.detail}`
+        return `Waldur does not permit the token's user to do this: ${this.call} responded with 403: ${this.detail}`
       default:
         return `Waldur refused: ${this.call} responded with ${this.status}: ${this.detail}`
     }
@@ -59,11 +60,11 @@ export class WaldurUnexpectedResponse extends Schema.TaggedError<WaldurUnexpecte
   },
 ) {
   override get message() {
-    return `Waldur: ${this.call} returned ${this.received}, expected ${this.wanted}; is this the URL of Waldur's API?`
+    return `Waldur: ${this.call} returned ${this.received}, expected ${this.wanted}; the URL may not be that of Waldur's API, or a gateway may have changed the response`
   }
 }
 
-/** Waldur cannot select a provider's own resources. Its response must not be used, since it has the resources of all providers. */
+/** Waldur cannot select a provider's own resources. Its response must not be used, since it contains the resources of all providers. */
 export class WaldurTooOld extends Schema.TaggedError<WaldurTooOld>()("WaldurTooOld", {
   apiUrl: Schema.String,
   /** A description of how it was detected. */
@@ -85,12 +86,16 @@ export class WaldurInconsistent extends Schema.TaggedError<WaldurInconsistent>()
   rows: Schema.Int,
 }) {
   override get message() {
-    return `Waldur's rows moved between pages in each of ${this.reads} reads of ${this.call}: the last returned ${this.rows} rows, but Waldur counts ${this.totals.join(", then ")}`
+    return `Waldur's rows moved between pages in each of ${this.reads} reads of ${this.call}: the last, with look-ups, returned ${rowsAndCounts(this)}`
   }
 }
 
+/** Describes the rows of a read, and Waldur's counts of them, for messages. */
+export const rowsAndCounts = ({ rows, totals }: Pick<WaldurInconsistent, "rows" | "totals">): string =>
+  `${rows} rows, ${totals.length === 0 ? "without a count" : `but Waldur counts ${totals.join(", then ")}`}`
+
 /** Whether Waldur refuses a value or the whole query (400). */
-export const isBadRequest = (error: WaldurError): error is WaldurRejected =>
+export const isBadRequest = (error: WaldurError): error is WaldurRejected & { readonly status: 400 } =>
   error._tag === "WaldurRejected" && error.status === 400
 
 /** Whether Waldur refuses the value of this parameter. */

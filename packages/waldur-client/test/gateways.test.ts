@@ -144,6 +144,36 @@ describe("a HEAD that a gateway blocks", () => {
   )
 })
 
+describe("a HEAD that fails", () => {
+  it.live.each([403, 404, 502, 504, "close"] as const)("like the GET is not avoided: %s", (verdict) =>
+    Effect.gen(function* () {
+      const logs: Array<LogLine> = []
+      const { waldur } = yield* behind(12, { request: () => verdict })
+      yield* Effect.flip(waldur.readResources(query).pipe(captureLogs(logs)))
+      expect(logs.filter(({ event }) => event === "waldur-concession")).toEqual([])
+      expect(yield* waldur.concessions()).toEqual([])
+    }),
+  )
+
+  it.live("slowly does not hide what changes meanwhile", () =>
+    Effect.gen(function* () {
+      const fake = yield* startFakeWaldur
+      fake.resources = tied(12)
+      const apiUrl = yield* aGateway(fake, {
+        request: ({ method }) => (method === "HEAD" ? "hang" : undefined),
+        response: (headers, { query }) => {
+          headers.date = new Date().toUTCString()
+          if (query.has("modified")) headers["x-result-count"] = "0"
+        },
+      })
+      const waldur = yield* clientOf(fake, { apiUrl, attemptTimeout: "1500 millis" })
+      const began = Date.now()
+      const { asOf } = yield* waldur.readResources(query).pipe(captureLogs([]))
+      expect(asOf).toBeLessThanOrEqual(began)
+    }),
+  )
+})
+
 describe("page_size that a gateway reduces", () => {
   it.live.each([1, 7, 10, 100, 299])("to %i still yields all rows once", (cap) =>
     Effect.gen(function* () {

@@ -239,6 +239,8 @@ describe("the Date of Waldur's responses", () => {
     ["is that of a cache's copy", () => ({ ...dated(0), age: "17" }), false],
     ["is that of a fresh copy", () => ({ ...dated(0), age: "0", "x-cache": "MISS" }), true],
     ["is that of a declared cache hit", () => ({ ...dated(0), "x-cache": "Hit from cloudfront" }), false],
+    ["is that of a stale copy", () => ({ ...dated(0), "cf-cache-status": "STALE" }), false],
+    ["is that of a copy that is being updated", () => ({ ...dated(0), "x-cache-status": "UPDATING" }), false],
     [
       "is that of a list from a cache",
       (seen: Seen) => ({ ...dated(0), ...(isPlain(seen) ? { age: "3" } : {}) }),

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { WaldurInconsistent } from "../src/index.ts"
 import {
   captureLogs,
   clientOf,
@@ -130,6 +131,11 @@ describe("rows that move between pages", () => {
       expect(fake.highWater()).toBeLessThanOrEqual(5)
     }),
   )
+
+  it("are described also without any count", () => {
+    const error = new WaldurInconsistent({ call: "GET x", reads: 4, totals: [], rows: 349 })
+    expect(error.message).toMatch(/returned 349 rows, without a count$/)
+  })
 
   it.live("each time, and never appear, cause WaldurInconsistent with the numbers after four reads", () =>
     Effect.gen(function* () {
