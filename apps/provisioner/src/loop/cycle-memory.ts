@@ -21,12 +21,15 @@ export type Hold = "list" | "retry"
 
 export interface CycleMemory {
   readonly holdOf: (entry: StorageEntry, list: EntryList) => Hold | undefined
-  /** Whether an entry has changed, or required something, since its directory was last looked at. */
-  readonly needsLook: (entry: StorageEntry) => boolean
+  /**
+   * The entries that are not settled as they are listed. Forgets that those, and entries that are no longer listed, were settled
+   * before: acts follow, after which the same entry, listed again, requires another look.
+   */
+  readonly unsettledOf: (entries: ReadonlyArray<StorageEntry>) => ReadonlyArray<StorageEntry>
   /** An entry required nothing when its directory was looked at. */
   readonly settle: (entry: StorageEntry) => void
   /** All directories are looked at anew. */
-  readonly unsettle: () => void
+  readonly unsettleAll: () => void
   readonly record: (result: ItemResult) => void
   /** Forgets the retries of all other items: a retry that found nothing to perform is over. */
   readonly keepRetries: (items: ReadonlySet<string>) => void
@@ -46,7 +49,7 @@ export const makeCycleMemory = (journal: Journal, retryAfter: number, now: () =>
   const reportedAt = new Map<string, number>()
   const retries = new Map<string, { readonly failures: number; readonly at: number }>()
   /** Digests of the settled entries, by entry key. */
-  const settled = new Map<string, string>()
+  let settled = new Map<string, string>()
 
   const retryLater = (itemId: string, first: number) => {
     const failures = (retries.get(itemId)?.failures ?? 0) + 1
@@ -66,9 +69,19 @@ export const makeCycleMemory = (journal: Journal, retryAfter: number, now: () =>
       if (at !== undefined && !isApproved && !isReadAfter(list, at)) return "list"
       return (retries.get(itemId)?.at ?? 0) > now() ? "retry" : undefined
     },
-    needsLook: (entry) => settled.get(keyOf(entry)) !== digestOf(entry),
+    unsettledOf: (entries) => {
+      const still = new Map<string, string>()
+      const changed = entries.filter((entry) => {
+        const [key, digest] = [keyOf(entry), digestOf(entry)]
+        if (settled.get(key) !== digest) return true
+        still.set(key, digest)
+        return false
+      })
+      settled = still
+      return changed
+    },
     settle: (entry) => void settled.set(keyOf(entry), digestOf(entry)),
-    unsettle: () => settled.clear(),
+    unsettleAll: () => settled.clear(),
     record: ({ item: { itemId }, results, isDone, wasReported }) => {
       if (wasReported) reportedAt.set(itemId, now())
       const outcome = results.at(-1)?.outcome

@@ -72,7 +72,7 @@ export const makeCycles = Effect.fnUntraced(function* (about: {
     entries: ReadonlyArray<StorageEntry>,
     held: ReadonlySet<string>,
   ) {
-    const seen = entries.filter((entry) => !held.has(keyOf(entry)) && memory.needsLook(entry))
+    const seen = memory.unsettledOf(entries).filter((entry) => !held.has(keyOf(entry)))
     const observations = yield* observeAll(seen, systems)
     yield* rememberSeen(seen, observations, journal)
     const mayRemove = now() - list.readAfter <= maxAgeForRemoval
@@ -98,7 +98,7 @@ export const makeCycles = Effect.fnUntraced(function* (about: {
       return { plan, results: [], awaitingList: 0, retryAt: undefined, seen: new Set() }
     }
     if (isCheck) {
-      memory.unsettle()
+      memory.unsettleAll()
       checkedAt = now()
     }
     const entries = inScope(list.entries, systems, settings.scope)

@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs"
+import { existsSync, mkdirSync } from "node:fs"
 import { Effect } from "effect"
 import { expect, test } from "vitest"
 import { type Driver, UnknownOutcome } from "../../src/drivers/driver.ts"
@@ -94,4 +94,21 @@ test("an item whose retry finds nothing to perform is not retried again, and a c
   const outcomes = await site.session({ driver: fails, settings })([list, list, list, list])
   expect(outcomes.map(({ retryAt }) => retryAt !== undefined)).toEqual([true, false, false, false])
   expect(outcomes.slice(1).map(({ plan }) => plan.counts["!"])).toEqual([1, 1, 1])
+})
+
+test("a directory follows a list that returns to an earlier state, even if no check is due", async () => {
+  const settings = { checkEvery: 3_600_000 }
+  const renamed = anEntry({ path: "/capstor/store/cscs/ethz/renamed" })
+  const removing = anEntry({ status: "removing", ...executing })
+  for (const between of [renamed, removing]) {
+    const site = aSite()
+    // The order was cancelled while the directory was moved.
+    await site.session({ settings, respond: () => ({ _tag: "otherState", detail: "409" }) })([
+      [anEntry()],
+      [anEntry()],
+      [between],
+      [anEntry()],
+    ])
+    expect(existsSync(site.prefix + anEntry().mountPoint.default)).toBe(true)
+  }
 })
