@@ -35,9 +35,9 @@ export interface Fault {
   body?: "json" | "html" | "empty" | "truncated" | "garbage" | { json: Json }
   /** Destroys the socket (TCP reset) before a byte of the response is sent. */
   reset?: boolean
-  /** Declares the full length, sends half of the body, then closes the socket; HEAD has no body and is answered in full. */
+  /** Declares the full length, sends half of the body, then closes the socket; HEAD has no body and gets a full response. */
   truncate?: boolean
-  /** Never responds: `true` sends nothing at all, `"mid-body"` sends headers and half of the body first, and answers HEAD in full. */
+  /** Never responds: `true` sends nothing at all, `"mid-body"` sends headers and half of the body first; HEAD gets a full response. */
   hang?: boolean | "mid-body"
   /** Sends this many spaces before the body, without Content-Length: a valid response, but much too large. */
   oversizeBytes?: number

@@ -6,7 +6,7 @@ import { Conflict, type Listed, Refused } from "./driver.ts"
 import { whereabouts } from "./find.ts"
 import { directoryAt, type OpenRoot } from "./root.ts"
 
-/** The directory of another program and its project ID, if this item may take it over. */
+/** The directory of another program, its project ID and mark, if this item may take it over. */
 export const directoryToAdopt = Effect.fnUntraced(function* (root: OpenRoot, listed: Listed) {
   yield* checkedListed(listed)
   const { system, registry } = root
@@ -16,7 +16,8 @@ export const directoryToAdopt = Effect.fnUntraced(function* (root: OpenRoot, lis
   const directory = yield* directoryAt(root, path)
   if (directory === null) return yield* conflict("there is no directory")
   const { status } = directory
-  for (const owner of [registry.byIdentity(status.identity)?.itemId, yield* readMark(directory)])
+  const mark = yield* readMark(directory)
+  for (const owner of [registry.byIdentity(status.identity)?.itemId, mark])
     if ((owner ?? itemId) !== itemId) return yield* conflict(`it is the directory of ${owner}`)
   const elsewhere = yield* whereabouts(root, itemId)
   if (elsewhere.at !== "nowhere" && !(elsewhere.at === "path" && elsewhere.path === path))
@@ -37,16 +38,16 @@ export const directoryToAdopt = Effect.fnUntraced(function* (root: OpenRoot, lis
   }
   // Fails unless the quota is its own. Not `placeOf`, which would remember the project ID even if this fails.
   yield* system.readQuotas({ itemId, directory, path, projectId, registry })
-  return { directory, projectId }
+  return { directory, projectId, mark }
 })
 
 export const adopt = Effect.fnUntraced(function* (root: OpenRoot, listed: Listed) {
   const { system, registry } = root
   const { itemId, path } = listed
-  const { directory, projectId } = yield* directoryToAdopt(root, listed)
+  const { directory, projectId, mark } = yield* directoryToAdopt(root, listed)
   const { identity } = directory.status
   // Some systems keep no marks: it is not a change that the mark is missing again.
-  if ((yield* readMark(directory)) === null) yield* writeMark(directory, itemId)
+  if (mark === null) yield* writeMark(directory, itemId)
   if (registry.byIdentity(identity)?.path === path) return "unchanged"
   yield* registry.put(itemId, { identity, path, ...(system.projectIds === undefined ? {} : { projectId }) })
   return "changed"

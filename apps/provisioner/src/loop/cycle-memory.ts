@@ -72,8 +72,9 @@ export const makeCycleMemory = (journal: Journal, retryAfter: number, now: () =>
     unsettledOf: (entries) => {
       const still = new Map<string, string>()
       const changed = entries.filter((entry) => {
-        const [key, digest] = [keyOf(entry), digestOf(entry)]
-        if (settled.get(key) !== digest) return true
+        const key = keyOf(entry)
+        const digest = settled.get(key)
+        if (digest === undefined || digest !== digestOf(entry)) return true
         still.set(key, digest)
         return false
       })
