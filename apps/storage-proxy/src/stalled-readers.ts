@@ -1,5 +1,5 @@
 /** Closes connections whose callers do not read their response. */
-import type { Server, ServerResponse } from "node:http"
+import type { Server } from "node:http"
 import type { Socket } from "node:net"
 
 /** How long a caller may read nothing of its response, in milliseconds. */
@@ -22,19 +22,20 @@ export const closeStalledReaders = (
   server: Pick<Server, "on">,
   { serving, stopping, lookEvery }: ReadingLimits = limits,
 ): { /** The server stops: it waits less for them. */ readonly stop: () => void } => {
-  const open = new Map<ServerResponse, { taken: string; since: number }>()
+  // By connection: an entry for each response would double the cost of a cached page, because a map that changes that
+  // often keeps responses past the collections of V8's young generation.
+  const connections = new Map<Socket, { taken: string; since: number }>()
   let patience = serving
-  server.on("request", (_, response) => {
-    open.set(response, { taken: "", since: performance.now() })
-    response.once("close", () => open.delete(response))
+  server.on("connection", (socket: Socket) => {
+    connections.set(socket, { taken: "", since: performance.now() })
+    socket.once("close", () => connections.delete(socket))
   })
   const look = () => {
     const now = performance.now()
-    for (const [response, seen] of open) {
-      const { socket, headersSent } = response
-      const taken = socket === null ? "" : takenFrom(socket)
-      // A response that has not begun waits for this server, or for earlier responses on its connection.
-      if (socket === null || !headersSent || taken !== seen.taken) open.set(response, { taken, since: now })
+    for (const [socket, seen] of connections) {
+      const taken = takenFrom(socket)
+      // If nothing waits to be sent, the caller waits for this server, and not the reverse.
+      if (socket.writableLength === 0 || taken !== seen.taken) Object.assign(seen, { taken, since: now })
       else if (now - seen.since >= patience) socket.destroy()
     }
   }

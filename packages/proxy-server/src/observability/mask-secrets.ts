@@ -176,9 +176,12 @@ const maskLogins = (text: string): string => {
   return done === 0 ? text : result + text.slice(done)
 }
 
-/** How many texts without a secret are remembered, and their greatest length: those of log lines repeat. */
+/**
+ * How many texts without a secret are remembered, and their greatest length. Those of log lines repeat, apart from request
+ * ids: a UUID is longer.
+ */
 const cleanKept = 1000
-const longestClean = 256
+const longestClean = 35
 
 /** Masks known secrets in a text, whole or truncated, in any spelling (`redactor`), and what `maskText` masks. */
 export const masker = (secrets: ReadonlyArray<string | RotatingSecret>): ((text: string) => string) => {
