@@ -17,7 +17,7 @@ test("the executable starts Node with a small heap and without a signal for the 
   const script = encodeURIComponent("process.stdout.write(process.execArgv.join())")
   const output = await runLinked(["--version"], { NODE_OPTIONS: `--import=data:text/javascript,${script}` })
   expect(output).toMatch(
-    /^--disable-sigusr1,--v8-pool-size=1,--max-semi-space-size=\d+,--initial-old-space-size=\d+,--heap-growing-percent=\d+storage-proxy v/,
+    /^--disable-sigusr1,--v8-pool-size=1,--min-semi-space-size=\d+,--max-semi-space-size=\d+,--initial-old-space-size=\d+,--heap-growing-percent=\d+storage-proxy v/,
   )
 })
 
