@@ -7,7 +7,7 @@ import { constants } from "node:fs"
 import { type FileHandle, open, readFile, rename } from "node:fs/promises"
 import { dirname } from "node:path"
 import { Effect, Schema, Semaphore } from "effect"
-import { type DriverError, Refused } from "../drivers/driver.ts"
+import { type DriverError, type Quotas, Refused } from "../drivers/driver.ts"
 import { errorOf } from "./directory.ts"
 
 const Remembered = Schema.Struct({
@@ -17,10 +17,18 @@ const Remembered = Schema.Struct({
   identity: Schema.optionalKey(Schema.String),
   /** Where it is; absent in the trash. */
   path: Schema.optionalKey(Schema.String),
-  /** Only for the driver `directory`, which does not enforce them. */
+  /** With the driver `directory`, its quotas; if quotas are tied to paths, those that a rename has removed, until they are set again. */
   quotas: Schema.optionalKey(Schema.Record(Schema.String, Schema.String)),
 })
 export type Remembered = typeof Remembered.Type
+
+/** The quotas of a record, empty without any. */
+export const quotasIn = (record: Remembered | undefined): Quotas =>
+  Object.fromEntries(Object.entries(record?.quotas ?? {}).map(([kind, amount]) => [kind, BigInt(amount)]))
+
+/** Quotas as a record has them: JSON has no exact number for large ones. */
+export const recordedQuotas = (quotas: Quotas): NonNullable<Remembered["quotas"]> =>
+  Object.fromEntries(Object.entries(quotas).map(([kind, amount]) => [kind, String(amount)]))
 
 const Header = Schema.Struct({ registry: Schema.Literal(1), root: Schema.String })
 

@@ -113,7 +113,7 @@ export const ensureDirectory = Effect.fnUntraced(function* (root: OpenRoot, list
   yield* registry.put(itemId, { identity: (yield* statusOf(directory)).identity, path })
   // Quotas first: a directory whose quota could not be set in an earlier cycle is still closed.
   const place = yield* placeOf(root, directory, listed)
-  const ofQuotas = quotas === null ? "unchanged" : yield* applyQuotas(root, place, quotas)
+  const ofQuotas = yield* applyQuotas(root, place, quotas ?? {})
   const ofOwner = yield* setOwnerAndMode(directory, { uid, gid, mode })
   return ofQuotas === "changed" ? ofQuotas : ofOwner
 })

@@ -2,7 +2,7 @@
 import { lstat, opendir } from "node:fs/promises"
 import { Effect } from "effect"
 import { errorOf } from "../disk/directory.ts"
-import type { Quotas } from "./driver.ts"
+import { quotasIn, recordedQuotas } from "../disk/registry.ts"
 import type { QuotaSystem } from "./quota-system.ts"
 
 /** Files and directories that `usage` counts before it gives up. */
@@ -17,15 +17,8 @@ export const directorySystem: QuotaSystem = {
     granularity: { bytes: 1n, inodes: 1n },
     countsInodes: true,
   },
-  setQuotas: ({ registry, itemId }, quotas) =>
-    registry.put(itemId, {
-      quotas: Object.fromEntries(Object.entries(quotas).map(([kind, amount]) => [kind, String(amount)])),
-    }),
-  readQuotas: ({ registry, itemId }) =>
-    Effect.sync((): Quotas => {
-      const quotas = Object.entries(registry.get(itemId)?.quotas ?? {})
-      return Object.fromEntries(quotas.map(([kind, amount]) => [kind, BigInt(amount)]))
-    }),
+  setQuotas: ({ registry, itemId }, quotas) => registry.put(itemId, { quotas: recordedQuotas(quotas) }),
+  readQuotas: ({ registry, itemId }) => Effect.sync(() => quotasIn(registry.get(itemId))),
   usage: ({ directory }) =>
     Effect.tryPromise({
       try: async () => {

@@ -212,7 +212,8 @@ export interface Driver extends Reader {
 
   /**
    * Renames the item's directory from `from` to `item.path`, without replacing. `unchanged` if it is there already. If
-   * quotas are tied to paths (`vast`), they are gone afterwards: call `ensureDirectory` next, as after `restore`.
+   * quotas are tied to paths (`vast`), they are remembered, and `ensureDirectory` sets them again, as after `restore`: until
+   * then they are among the `differences`.
    */
   readonly move: (item: Item, from: string) => Effect.Effect<Outcome, DriverError>
 

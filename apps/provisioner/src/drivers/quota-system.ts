@@ -43,8 +43,8 @@ export interface QuotaSystem {
     place: Place,
   ) => Effect.Effect<{ readonly bytes: bigint; readonly inodes: bigint | null }, DriverError>
   /**
-   * Only for systems that tie a quota to a path: removes it before the directory is renamed. A new directory then gets its
-   * quota when it is in place, and is closed to all users until then.
+   * Only for systems that tie a quota to a path: removes it before the directory is renamed. The registry remembers it until it
+   * is set again. A new directory gets its quota when it is in place, and is closed to all users until then.
    */
   readonly release?: (place: Place) => Effect.Effect<void, DriverError>
 }

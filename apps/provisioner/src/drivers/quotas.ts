@@ -2,6 +2,7 @@
 import { Effect } from "effect"
 import { checkedQuotas, isSpace, roundedTo } from "../disk/amounts.ts"
 import { type Directory, octal } from "../disk/directory.ts"
+import { quotasIn } from "../disk/registry.ts"
 import {
   Conflict,
   type DriverError,
@@ -63,15 +64,20 @@ export const placeOf = (root: Root, directory: Directory, { itemId, path }: Item
     registry: root.registry,
   }))
 
-/** The limits as the system stores them after a request; the kinds that it does not name stay as found. */
-const storedAfter = ({ capabilities, normalise }: QuotaSystem, found: Quotas, requested: Quotas): Quotas => {
+/** The limits that a rename has removed, and that are not set again yet. */
+export const releasedQuotas = ({ system, registry }: Root, itemId: string): Quotas =>
+  system.release === undefined ? {} : quotasIn(registry.get(itemId))
+
+/** The limits as the system stores them after a request; the kinds that it does not name stay as found, or as released. */
+const storedAfter = (root: Root, itemId: string, found: Quotas, requested: Quotas): Quotas => {
+  const { capabilities, normalise }: QuotaSystem = root.system
   const { enforces, granularity } = capabilities
   const rounded = enforces.flatMap((kind) => {
     const amount = requested[kind]
     const granule = isSpace(kind) ? granularity.bytes : granularity.inodes
     return amount === undefined ? [] : [[kind, roundedTo(granule, amount)] as const]
   })
-  const all = { ...found, ...Object.fromEntries(rounded) }
+  const all = { ...releasedQuotas(root, itemId), ...found, ...Object.fromEntries(rounded) }
   return normalise?.(all) ?? all
 }
 
@@ -80,20 +86,26 @@ const differing = (wanted: Quotas, found: Quotas): ReadonlyArray<string> =>
     .filter((kind) => found[kind] !== wanted[kind])
     .map((kind) => `${kind} ${found[kind] ?? "unlimited"}, not ${wanted[kind] ?? "unlimited"}`)
 
-export const applyQuotas = Effect.fnUntraced(function* ({ system }: Root, place: Place, quotas: Quotas) {
+export const applyQuotas = Effect.fnUntraced(function* (root: Root, place: Place, quotas: Quotas) {
+  const { system, registry } = root
+  const { itemId, path } = place
   yield* checkedQuotas(quotas)
   const found = yield* system.readQuotas(place)
-  const wanted = yield* checkedQuotas(storedAfter(system, found, quotas))
-  if (differing(wanted, found).length === 0) return "unchanged"
-  yield* system.setQuotas(place, wanted)
-  const wrong = differing(wanted, yield* system.readQuotas(place))
-  if (wrong.length === 0) return "changed"
-  return yield* new Conflict({ step: `quotas of ${place.path}`, detail: `read back: ${wrong.join("; ")}` })
+  const wanted = storedAfter(root, itemId, found, quotas)
+  const isAsWanted = differing(wanted, found).length === 0
+  if (!isAsWanted) {
+    yield* system.setQuotas(place, yield* checkedQuotas(wanted))
+    const wrong = differing(wanted, yield* system.readQuotas(place))
+    if (wrong.length > 0)
+      return yield* new Conflict({ step: `quotas of ${path}`, detail: `read back: ${wrong.join("; ")}` })
+  }
+  if (system.release !== undefined) yield* registry.put(itemId, { quotas: null })
+  return isAsWanted ? "unchanged" : "changed"
 })
 
-export const differences = ({ uid, system }: Root, listed: Listed, observed: Observed): ReadonlyArray<string> => [
-  ...(observed.uid === uid ? [] : [`owner ${observed.uid}, not ${uid}`]),
+export const differences = (root: Root, listed: Listed, observed: Observed): ReadonlyArray<string> => [
+  ...(observed.uid === root.uid ? [] : [`owner ${observed.uid}, not ${root.uid}`]),
   ...(observed.gid === listed.gid ? [] : [`group ${observed.gid}, not ${listed.gid}`]),
   ...(observed.mode === listed.mode ? [] : [`mode ${octal(observed.mode)}, not ${octal(listed.mode)}`]),
-  ...differing(storedAfter(system, observed.quotas, listed.quotas ?? {}), observed.quotas),
+  ...differing(storedAfter(root, listed.itemId, observed.quotas, listed.quotas ?? {}), observed.quotas),
 ]

@@ -1,11 +1,13 @@
 /** The steps that rename a directory: into the trash, out of it, from one path to another. */
 import { DateTime, Effect } from "effect"
 import { componentsBelow, type Directory, openBelow, renameInto, statusOf } from "../disk/directory.ts"
+import { recordedQuotas } from "../disk/registry.ts"
 import { idPattern, last, parentOf } from "./create.ts"
 import { Conflict, type Item, type Outcome, Refused, UnknownOutcome } from "./driver.ts"
 import { findInTrash, isOf, ownDirectory } from "./find.ts"
-import { placeOf } from "./quotas.ts"
-import { directoryAt, type OpenRoot, type Root, type WritableRoot } from "./root.ts"
+import type { Place } from "./quota-system.ts"
+import { applyQuotas, placeOf, releasedQuotas } from "./quotas.ts"
+import { directoryAt, type OpenRoot, type WritableRoot } from "./root.ts"
 
 /** The directory of this item, and where it is: the directory above, and its name there. */
 const ownPlace = Effect.fnUntraced(function* (root: OpenRoot, item: Item, step: string) {
@@ -16,9 +18,9 @@ const ownPlace = Effect.fnUntraced(function* (root: OpenRoot, item: Item, step: 
   return { directory, from: [parent, last(components)] as const }
 })
 
-/** Releases what is tied to the old path, renames, and records the new path, which is `null` in the trash. */
+/** Renames, without the quota if that is tied to the old path, and records the new path, which is `null` in the trash. */
 const renamed = Effect.fnUntraced(function* (
-  root: Root,
+  root: OpenRoot,
   directory: Directory,
   item: Item,
   from: readonly [Directory, string],
@@ -26,11 +28,27 @@ const renamed = Effect.fnUntraced(function* (
   path: string | null,
 ) {
   const { system, registry } = root
-  if (system.release !== undefined) yield* system.release(yield* placeOf(root, directory, item))
-  yield* renameInto(directory, from, to)
+  const rename = renameInto(directory, from, to)
+  if (system.release === undefined) yield* rename
+  else {
+    const place = yield* placeOf(root, directory, item)
+    const quotas = { ...releasedQuotas(root, item.itemId), ...(yield* system.readQuotas(place)) }
+    // Before the release: after a crash, the next step that sets quotas sets these, too.
+    yield* registry.put(item.itemId, { quotas: recordedQuotas(quotas) })
+    yield* Effect.andThen(system.release(place), rename).pipe(Effect.tapError(() => setAgain(root, place)))
+  }
   yield* registry.put(item.itemId, { identity: (yield* statusOf(directory)).identity, path })
   return "changed" as Outcome
 })
+
+/** After a rename that failed: sets the quotas again if the directory is still there. The first error is the one to report. */
+const setAgain = (root: OpenRoot, place: Place) =>
+  Effect.ignore(
+    Effect.gen(function* () {
+      const there = yield* directoryAt(root, place.path)
+      if (there !== null && (yield* isOf(root, there, place.itemId))) yield* applyQuotas(root, place, {})
+    }),
+  )
 
 export const trash = Effect.fnUntraced(function* (root: WritableRoot, item: Item, order: string) {
   const about = `trash ${item.itemId} at ${item.path}`

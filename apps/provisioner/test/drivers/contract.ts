@@ -272,7 +272,31 @@ export const driverContract = (name: string, make: () => Promise<Subject>): void
       expect(await failure((driver) => driver.move(moved, entry.path))).toBe("Conflict")
       expect(readFileSync(moved.path, "utf8")).toBe("a file")
       expect(isThere(entry.path)).toBe(true)
+      expect(await differences(entry)).toEqual([])
     })
+
+    test.each([
+      ["no quotas", null],
+      ["only some of its quotas", { spaceHard: 2n * tera }],
+    ])(
+      "a directory that is listed with %s keeps the others when it is moved, removed and restored",
+      async (_, only) => {
+        const entry = await made("kept/a")
+        const before = (await act((driver) => driver.readBack(entry)))?.quotas
+        const moved = { ...entry, path: `${subject.root}/kept/b`, quotas: only }
+        const kept = async () => {
+          await act((driver) => driver.ensureDirectory(moved))
+          expect(await differences(moved)).toEqual([])
+          expect((await act((driver) => driver.readBack(moved)))?.quotas).toEqual(before)
+        }
+        await act((driver) => driver.move(moved, entry.path))
+        await kept()
+        await act((driver) => driver.trash(moved, uuid()))
+        await act((driver) => driver.restore(moved))
+        await kept()
+        await act((driver) => driver.trash(moved, uuid()))
+      },
+    )
 
     test("a removed directory is in the trash with its data, once, and comes back", async () => {
       const entry = await made("gone/a")

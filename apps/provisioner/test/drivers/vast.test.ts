@@ -1,8 +1,8 @@
 /** `vast` with a mock of its REST API, and local directories in place of the mount. */
 import { chownSync, lstatSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { startVast, type Vast } from "@cscs/sandbox"
-import { Effect, Redacted } from "effect"
+import { type MockResponse, startVast, type Vast } from "@cscs/sandbox"
+import { Effect, Fiber, Redacted } from "effect"
 import { describe, expect, onTestFinished, test } from "vitest"
 import type { Driver, DriverError, Listed } from "../../src/drivers/driver.ts"
 import { openDriver } from "../../src/drivers/open-driver.ts"
@@ -156,6 +156,79 @@ describe("quotas of VAST", () => {
     await act((driver) => driver.ensureDirectory(listed("a")))
     vast.faults.set("vast", { method: "PATCH", status: 200, times: 1 })
     expect((await failure((driver) => driver.ensureQuota(listed("a"), { spaceHard: 2048n })))._tag).toBe("Conflict")
+  })
+
+  /** The directory `a` with quotas, its data, and the step that moves it to `b`, where it is listed without quotas. */
+  const moving = async () => {
+    const started = await start()
+    const { act, listed } = started
+    const [from, to] = [listed("a"), { ...listed("a"), path: listed("b").path, quotas: null }]
+    await act((driver) => driver.ensureDirectory(from))
+    const differences = (entry: Listed) =>
+      act((driver) =>
+        Effect.map(driver.readBack(entry), (observed) =>
+          observed === null ? null : driver.differences(entry, observed),
+        ),
+      )
+    const move = (driver: Driver) => driver.move(to, from.path)
+    return { ...started, from, to, differences, move }
+  }
+
+  test.each([
+    ["the name is taken", (_: Vast, to: string) => mkdirSync(to), "Conflict"],
+    [
+      "VAST deletes the quota, but responds with 503",
+      (vast: Vast) => {
+        const rewrite = (response: MockResponse) => ({ ...response, status: 503, body: new Uint8Array() })
+        vast.faults.set("vast", { method: "DELETE", times: 1, rewrite })
+      },
+      "UnknownOutcome",
+    ],
+  ])("a move that fails because %s leaves the directory with its quota", async (_, provoke, tag) => {
+    const { failure, vast, quota, from, to, differences, move } = await moving()
+    provoke(vast, to.path)
+    expect((await failure(move))._tag).toBe(tag)
+    expect(quota()).toMatchObject({ path: from.path, hard_limit: 1e12, hard_limit_inodes: 2000 })
+    expect(await differences({ ...from, quotas: null })).toEqual([])
+  })
+
+  test("a quota that could not be set again after a failed move is a difference until it is set", async () => {
+    const { act, failure, vast, quota, from, to, differences, move } = await moving()
+    mkdirSync(to.path)
+    vast.faults.set("vast", { method: "POST", status: 503, times: 1 })
+    expect((await failure(move))._tag).toBe("Conflict")
+    expect(quota()).toBeUndefined()
+    const listed = { ...from, quotas: null }
+    expect(await differences(listed)).toContain("spaceHard unlimited, not 1000000000000")
+    expect(await act((driver) => driver.ensureDirectory(listed))).toBe("changed")
+    expect(quota()).toMatchObject({ path: from.path, hard_limit: 1e12, hard_limit_inodes: 2000 })
+    expect(await differences(listed)).toEqual([])
+  })
+
+  test("a quota that a later request or a person has removed does not come back after a move was completed", async () => {
+    const { act, vast, to, differences, move } = await moving()
+    await act(move)
+    await act((driver) => driver.ensureDirectory(to))
+    vast.quotas.clear()
+    expect(await differences(to)).toEqual([])
+  })
+
+  test("a move that is killed after the quota was deleted is completed by the next cycle, with the quota", async () => {
+    const { act, vast, quota, to, move, differences } = await moving()
+    vast.faults.set("vast", { method: "DELETE", truncate: true, times: 1 })
+    await act((driver) =>
+      Effect.gen(function* () {
+        const fiber = yield* Effect.forkChild(move(driver))
+        while (vast.quotas.size > 0) yield* Effect.yieldNow
+        yield* Fiber.interrupt(fiber)
+      }),
+    )
+    expect(quota()).toBeUndefined()
+    await act(move)
+    expect(await differences(to)).not.toEqual([])
+    await act((driver) => driver.ensureDirectory(to))
+    expect(quota()).toMatchObject({ path: to.path, hard_limit: 1e12, hard_limit_inodes: 2000 })
+    expect(await differences(to)).toEqual([])
   })
 
   test("a user with a password can log in instead of a token, and a wrong password is refused without being shown", async () => {
