@@ -24,22 +24,29 @@ export interface VastSettings {
   readonly tls?: TlsProfile
 }
 
-const Limit = Schema.optionalKey(Schema.NullOr(Schema.Finite))
+/** A whole number, which may exceed the safe integers. */
+const Amount = Schema.optionalKey(
+  Schema.NullOr(Schema.Number.check(Schema.makeFilter((amount) => Number.isInteger(amount)))),
+)
 /** A quota of VAST, in bytes and inodes; 0 and null mean no limit. */
 const VastQuota = Schema.Struct({
   id: Schema.Int,
   name: Schema.String,
   path: Schema.String,
-  tenant_id: Limit,
-  soft_limit: Limit,
-  hard_limit: Limit,
-  soft_limit_inodes: Limit,
-  hard_limit_inodes: Limit,
-  used_effective_capacity: Limit,
-  used_capacity: Limit,
-  used_inodes: Limit,
+  tenant_id: Amount,
+  soft_limit: Amount,
+  hard_limit: Amount,
+  soft_limit_inodes: Amount,
+  hard_limit_inodes: Amount,
+  used_effective_capacity: Amount,
+  used_capacity: Amount,
+  used_inodes: Amount,
 })
-const VastQuotas = Schema.Union([Schema.Array(VastQuota), Schema.Struct({ results: Schema.Array(VastQuota) })])
+/** All quotas, or a page of them, with the URL of the next page. */
+const VastQuotas = Schema.Union([
+  Schema.Array(VastQuota),
+  Schema.Struct({ results: Schema.Array(VastQuota), next: Schema.optionalKey(Schema.NullOr(Schema.String)) }),
+])
 
 const fields = {
   spaceSoft: "soft_limit",
@@ -76,8 +83,15 @@ export const vastSystem = Effect.fnUntraced(function* (settings: VastSettings) {
       Schema.decodeUnknownEffect(VastQuotas)(body),
       () => new UnknownOutcome({ step, detail: "the response is not a list of quotas" }),
     )
+    const page = "results" in read ? read : { results: read }
+    if (typeof page.next === "string")
+      return yield* new Refused({
+        step,
+        detail:
+          "VAST lists several pages of quotas, and only the first is read: use an api_version that filters by path",
+      })
     // A version of VAST without this filter returns all quotas.
-    const found = ("results" in read ? read.results : read).filter(
+    const found = page.results.filter(
       (one) =>
         one.path.replace(/\/$/, "") === path && (tenantId === undefined || (one.tenant_id ?? tenantId) === tenantId),
     )
@@ -94,7 +108,8 @@ export const vastSystem = Effect.fnUntraced(function* (settings: VastSettings) {
     name: "vast",
     capabilities: {
       enforces: ["spaceSoft", "spaceHard", "inodesSoft", "inodesHard"],
-      // Amounts are JSON numbers: multiples of 1024 are exact up to 2^63.
+      // Multiples of 1024 are exact as doubles up to 2^63. As JSON text, which has at most 17 digits, they may be less than 1 KiB off
+      // from 2^54 (18 PB) on, and are read back as the same double.
       granularity: { bytes: 1024n, inodes: 1n },
       countsInodes: true,
     },
@@ -144,11 +159,11 @@ export const vastSystem = Effect.fnUntraced(function* (settings: VastSettings) {
   } satisfies QuotaSystem
 })
 
-/** What a failed call means. One that is refused with 4xx, except 408 and 429, which are retried, has changed nothing. */
+/** What a failed call means. A response with 3xx or 4xx, except 408 and 429, which ask to repeat the call, has changed nothing. */
 const errorOf = (failure: TransportFailure): DriverError => {
   const about = { step: failure.call, detail: failure.message }
   const { status = 0, reason } = failure
-  if (status === 401 || status === 403 || reason === "tls" || reason === "unsendable") return new Refused(about)
   if (status === 400 || status === 404 || status === 409) return new Conflict(about)
-  return new UnknownOutcome(about)
+  const isFinal = status >= 300 && status < 500 && status !== 408 && status !== 429
+  return isFinal || reason === "tls" || reason === "unsendable" ? new Refused(about) : new UnknownOutcome(about)
 }

@@ -138,7 +138,12 @@ describe("quotas of VAST", () => {
   test.each([
     ["401", { status: 401 }, "Refused"],
     ["403", { status: 403 }, "Refused"],
+    ["302", { status: 302 }, "Refused"],
+    ["405", { status: 405 }, "Refused"],
+    ["413", { status: 413 }, "Refused"],
+    ["422", { status: 422 }, "Refused"],
     ["400", { status: 400 }, "Conflict"],
+    ["408", { status: 408 }, "UnknownOutcome"],
     ["429", { status: 429 }, "UnknownOutcome"],
     ["500", { status: 500 }, "UnknownOutcome"],
     ["a reset connection", { reset: true }, "UnknownOutcome"],
@@ -149,6 +154,26 @@ describe("quotas of VAST", () => {
     const error = await failure((driver) => driver.ensureQuota(listed("a"), { spaceHard: 2n * 10n ** 12n }))
     expect(error._tag).toBe(tag)
     expect(error.message).not.toContain(vast.token)
+  })
+
+  test.each([
+    ["the first of several pages", "Refused", { next: "https://vms.example.org/api/v5/quotas/?page=2" }, {}],
+    ["an amount that is not a whole number", "UnknownOutcome", { next: null }, { hard_limit: 1.5 }],
+  ])("a list of quotas with %s is an error, not a directory without a quota", async (_, tag, page, limits) => {
+    const { act, failure, listed, vast, quota } = await start()
+    await act((driver) => driver.ensureDirectory(listed("a")))
+    const others = { ...quota(), path: "/elsewhere", ...limits }
+    vast.faults.set("vast", { method: "GET", body: { json: { results: [others], ...page } } })
+    expect((await failure((driver) => driver.readBack(listed("a"))))._tag).toBe(tag)
+    expect((await failure((driver) => driver.trash(listed("a"), "order")))._tag).toBe(tag)
+    expect(vast.quotas.size).toBe(1)
+  })
+
+  test("a list of quotas on one page is read", async () => {
+    const { act, listed, vast, quota } = await start()
+    await act((driver) => driver.ensureDirectory(listed("a")))
+    vast.faults.set("vast", { method: "GET", body: { json: { results: [{ ...quota() }], next: null } } })
+    expect((await act((driver) => driver.readBack(listed("a"))))?.quotas.spaceHard).toBe(10n ** 12n)
   })
 
   test("a change that VAST accepts but does not make is a conflict", async () => {
