@@ -1,7 +1,8 @@
 /** `lustre`, `ext4` and `xfs` with mocks of their programs. */
+import { execFileSync } from "node:child_process"
 import { chownSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { delimiter } from "node:path"
+import { delimiter, dirname } from "node:path"
 import { installQuotaPrograms, type ProgramFault, type QuotaPrograms } from "@cscs/sandbox"
 import { Effect } from "effect"
 import { afterAll, describe, expect, onTestFinished, test } from "vitest"
@@ -197,6 +198,21 @@ for (const type of ["lustre", "ext4", "xfs"] as const) {
         expect(await act((driver) => driver.ensureDirectory(listed("a")))).toBe("changed")
         programs.setDefault([0, 1, 0, 1])
         expect(await act((driver) => driver.ensureDirectory(listed("a")))).toBe("unchanged")
+      })
+
+      test("a request that names only space leaves Lustre's default quota of inodes in force, and the reverse", async () => {
+        const { act, listed, programs, idOf, root } = start()
+        programs.setDefault([0, 976562500, 0, 1024])
+        const defaults = (name: string) =>
+          execFileSync("lfs", ["quota", "-p", String(idOf(name)), dirname(root)], { encoding: "utf8" }).match(
+            /default \w+/g,
+          )
+        await act((driver) => driver.ensureDirectory({ ...listed("a"), quotas: { spaceHard: 10n ** 12n } }))
+        expect(defaults("a")).toEqual(["default file"])
+        await act((driver) => driver.ensureDirectory({ ...listed("b"), quotas: { inodesSoft: 1024n } }))
+        expect(defaults("b")).toEqual(["default block"])
+        await act((driver) => driver.ensureDirectory(listed("b")))
+        expect(defaults("b")).toBe(null)
       })
     } else {
       test("a kernel or mount without project quotas is refused when the driver is opened", async () => {

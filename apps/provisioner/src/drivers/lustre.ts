@@ -46,9 +46,12 @@ export const lustreSystem = (mount: string, projectIds: QuotaSystem["projectIds"
           readQuotaTable(`lfs quota -p ${id} ${mount}`, text),
         ),
       set: (id, quotas) => {
+        const { spaceSoft, spaceHard, inodesSoft, inodesHard } = quotas
         const [soft, hard, fileSoft, fileHard] = limitsOf(quotas)
-        const limits = ["-b", soft, "-B", hard, "-i", fileSoft, "-I", fileHard]
-        return Effect.asVoid(lfs(["setquota", "-p", String(id), ...limits, mount]))
+        // Any limit that is set, even 0, replaces the default quota: for space or for inodes, whichever it is of.
+        const space = (spaceSoft ?? spaceHard) === undefined ? [] : ["-b", soft, "-B", hard]
+        const inodes = (inodesSoft ?? inodesHard) === undefined ? [] : ["-i", fileSoft, "-I", fileHard]
+        return Effect.asVoid(lfs(["setquota", "-p", String(id), ...space, ...inodes, mount]))
       },
     }),
     check: (root) =>

@@ -2,9 +2,9 @@
 # lfs, setquota, quota, chattr, lsattr and xfs_quota for project quotas, as their man pages describe them. Their state is in the
 # folder $STATE. A shell script, because a test starts hundreds of them, and Node takes fifty times as long to start.
 #   project/<inode>   "<ID> <P or ->" of a directory
-#   limits/<ID>       soft and hard KiB, soft and hard inodes
+#   limits/<ID>       soft and hard KiB, soft and hard inodes; "-" if never set (Lustre)
 #   used/<ID>         KiB and inodes
-#   default           the limits of an ID without its own (Lustre)
+#   default           the limits that apply to an ID without its own, for space and for inodes (Lustre)
 #   fault             "<glob>|<what>|<text>": for the next command line that matches
 #   calls             each command line
 # Called as: sh quota-programs.sh <program> <arguments>
@@ -82,6 +82,11 @@ find_quota() {
   fi
   [ ! -f "$STATE/used/$1" ] || read -r kib files <"$STATE/used/$1"
 }
+# On Lustre, "-" is a limit that was never set: the default applies. 0, if it was set, is none.
+find_own_limits() {
+  soft=- hard=- file_soft=- file_hard=-
+  [ ! -f "$STATE/limits/$1" ] || read -r soft hard file_soft file_hard <"$STATE/limits/$1"
+}
 # A row of the table; a long file system name gets its own line.
 row() {
   if [ ${#1} -gt 15 ]; then printf '%s\n%15s' "$1" ""; else printf '%15s' "$1"; fi
@@ -108,17 +113,36 @@ lfs() {
     ;;
   setquota)
     valid_id "$2"
-    mounted "${11}"
-    echo "$(number "$4") $(number "$6") $(number "$8") $(number "${10}")" >"$STATE/limits/$2"
+    find_own_limits "$2"
+    id=$2
+    shift 2
+    while [ $# -gt 1 ]; do
+      case $1 in
+      -b) soft=$(number "$2") ;;
+      -B) hard=$(number "$2") ;;
+      -i) file_soft=$(number "$2") ;;
+      -I) file_hard=$(number "$2") ;;
+      *) fail 22 "lfs setquota: unrecognized option '$1'" ;;
+      esac
+      shift 2
+    done
+    mounted "$1"
+    echo "$soft $hard $file_soft $file_hard" >"$STATE/limits/$id"
     ;;
   quota)
     mounted "$3"
     find_quota "$2"
+    find_own_limits "$2"
     echo "Disk quotas for prj $2 (pid $2):"
-    if [ -f "$STATE/default" ]; then
-      read -r d1 d2 d3 d4 <"$STATE/default"
-      if [ "$soft$hard" = 00 ]; then soft=$d1 hard=$d2 && echo "pid $2 is using default block quota setting"; fi
-      if [ "$file_soft$file_hard" = 00 ]; then file_soft=$d3 file_hard=$d4 && echo "pid $2 is using default file quota setting"; fi
+    d1=0 d2=0 d3=0 d4=0
+    [ ! -f "$STATE/default" ] || read -r d1 d2 d3 d4 <"$STATE/default"
+    if [ "$soft$hard" = -- ]; then
+      soft=$d1 hard=$d2
+      [ "$d1$d2" = 00 ] || echo "pid $2 is using default block quota setting"
+    fi
+    if [ "$file_soft$file_hard" = -- ]; then
+      file_soft=$d3 file_hard=$d4
+      [ "$d3$d4" = 00 ] || echo "pid $2 is using default file quota setting"
     fi
     printf '%15s %7s %7s %7s %7s %7s %7s %7s %7s\n' Filesystem kbytes quota limit grace files quota limit grace
     [ "$soft" -gt 0 ] && [ "$kib" -gt "$soft" ] && kib="$kib*"

@@ -28,7 +28,7 @@ export interface QuotaPrograms {
   readonly calls: () => ReadonlyArray<string>
   /** Sets limits as another program would: soft and hard KiB, soft and hard inodes. */
   readonly setLimits: (projectId: number, limits: Limits) => void
-  /** Sets the limits of an ID without its own, on Lustre. */
+  /** Sets the limits that apply to an ID without its own, on Lustre: for space and for inodes separately. */
   readonly setDefault: (limits: Limits) => void
   /** Sets the usage: KiB and inodes. */
   readonly setUsed: (projectId: number, kibibytes: number, inodes: number) => void
