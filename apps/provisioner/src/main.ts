@@ -13,19 +13,37 @@ import { planCommand } from "./cli/plan.ts"
 import { run } from "./cli/run.ts"
 import { status } from "./cli/status.ts"
 
+let isRunning = false
+const running = Effect.sync(() => {
+  isRunning = true
+})
+
 const provisioner = Command.make("storage-provisioner").pipe(
   Command.withDescription(
-    "Makes directories with quotas match the storage proxy's list, and reports to Waldur. Exit codes: 0 done, nothing to do, or stopped by a signal; 1 an error; 2 there is something to do, or differences, or the command line is wrong.",
+    "Makes directories with quotas match the storage proxy's list, and reports to Waldur. Exit codes: 0 done, nothing to do, or `run` stopped by a signal; 1 an error; 2 there is something to do, or differences, or the command line is wrong; 130 or 143 ended by SIGINT or SIGTERM.",
   ),
-  Command.withSubcommands([planCommand, apply, run, drift, status, adopt]),
+  Command.withSubcommands([planCommand, apply, run.pipe(Command.provideEffectDiscard(running)), drift, status, adopt]),
 )
 
+/** The code of a command that a signal ended before it was done. */
+let codeOfSignal: number | undefined
+for (const [signal, number] of [
+  ["SIGINT", 2],
+  ["SIGTERM", 15],
+] as const)
+  process.on(signal, () => {
+    codeOfSignal ??= 128 + number
+  })
+
+/** Only `run` is done when a signal stops it: any other command has not done its work. */
 const exitCode = (exit: Exit.Exit<unknown, unknown>): number => {
-  if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return 0
+  if (Exit.isSuccess(exit)) return 0
+  if (Cause.hasInterruptsOnly(exit.cause)) return isRunning ? 0 : (codeOfSignal ?? 1)
   const error = Cause.findErrorOption(exit.cause)
   if (error._tag === "None") {
+    const [fault] = Cause.prettyErrors(exit.cause)
     process.stderr.write(
-      `An internal error, please report it: ${Cause.prettyErrors(exit.cause)[0]?.stack ?? "unknown"}\n`,
+      `An internal error of storage-provisioner, please report it: ${fault?.message ?? "unknown reason"}\n`,
     )
     return 1
   }

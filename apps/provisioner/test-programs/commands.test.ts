@@ -68,6 +68,28 @@ test("`run` completes orders, serves metrics and health, locks its roots, and ex
   expect(running.stderr()).not.toContain(sandbox.waldur.actingToken)
 })
 
+test.each([
+  ["drift", "SIGTERM", 143],
+  ["plan", "SIGINT", 130],
+  ["apply", "SIGTERM", 143],
+  ["run", "SIGTERM", 0],
+] as const)("`%s` that is ended by %s while it waits for the list exits with %i", async (command, signal, code) => {
+  const { sandbox, start } = await aProgram()
+  const slow = sandbox.faults.set("waldur", { latencyMs: 2000 })
+  const child = start(command)
+  await until("it waits for the list", () => slow.struck > 0)
+  expect([await child.stop(signal), child.stdout()]).toEqual([code, ""])
+})
+
+test("`run` serves its health at an IPv6 address, and before the first cycle does not say that one has ended", async () => {
+  const { sandbox, start } = await aProgram()
+  sandbox.faults.set("waldur", { latencyMs: 2000 })
+  const running = start("run", "--host", "::1", "--port", "0")
+  const url = await until("it listens", () => /"url":"([^"]+)"/.exec(running.stderr())?.[1])
+  expect(url).toMatch(/^http:\/\/\[::1\]:\d+$/)
+  expect(await (await fetch(`${url}/health`)).text()).toMatch(/^no cycle has ended since the start \d+ s ago$/m)
+})
+
 test("`apply` completes its orders if the conditions cannot be written, and logs why; a file left by a crash is replaced", async () => {
   const { folder, start, hasDirectories } = await aProgram()
   const unfinished = join(folder, "state", "status.json.tmp")

@@ -29,7 +29,7 @@ const planned = Metric.gauge("storage_provisioner_planned", { description: "Entr
 const conditions = Metric.gauge("storage_provisioner_conditions", {
   description: "Entries by condition and status",
 })
-const lastSuccess = Metric.gauge("storage_provisioner_last_cycle_timestamp_seconds", {
+const lastCycle = Metric.gauge("storage_provisioner_last_cycle_timestamp_seconds", {
   description: "When the last cycle ended",
 })
 
@@ -40,7 +40,8 @@ const maxLines = 10_000
 
 export const monitoring = () => {
   const logged = new Map<string, number>()
-  let cycledAt = performance.now()
+  const startedAt = performance.now()
+  let cycledAt: number | undefined
   const update = <A>(
     metric: Metric.Metric<number, A>,
     value: number,
@@ -52,7 +53,7 @@ export const monitoring = () => {
     cycled: ({ plan }: CycleOutcome, statuses: Statuses) => {
       cycledAt = performance.now()
       update(cycles, 1)
-      update(lastSuccess, Math.round(Date.now() / 1000))
+      update(lastCycle, Math.round(Date.now() / 1000))
       for (const [sign, count] of Object.entries(plan.counts)) update(planned, count, { sign })
       const counts = new Map<string, number>()
       for (const item of Object.values(statuses)) {
@@ -77,8 +78,9 @@ export const monitoring = () => {
         return effect
       }),
     /** Serves until the scope ends. `/health` returns 503 if no cycle has ended within `staleAfter` milliseconds. */
-    serve: (host: string, port: number, staleAfter: number) =>
-      Effect.acquireRelease(
+    serve: (host: string, port: number, staleAfter: number) => {
+      const name = host.includes(":") ? `[${host}]` : host
+      return Effect.acquireRelease(
         Effect.callback<Server, CannotListen>((resume) => {
           const server = createServer((request, response) => {
             const end = (status: number, body: string) =>
@@ -86,12 +88,13 @@ export const monitoring = () => {
             if (request.url === "/metrics") {
               void Effect.runPromise(PrometheusMetrics.format()).then((text) => end(200, text))
             } else if (request.url === "/health") {
-              const seconds = Math.round((performance.now() - cycledAt) / 1000)
-              end(seconds * 1000 > staleAfter ? 503 : 200, `the last cycle ended ${seconds} s ago\n`)
+              const seconds = Math.round((performance.now() - (cycledAt ?? startedAt)) / 1000)
+              const state = cycledAt === undefined ? "no cycle has ended since the start" : "the last cycle ended"
+              end(seconds * 1000 > staleAfter ? 503 : 200, `${state} ${seconds} s ago\n`)
             } else end(404, "not found\n")
           })
           server.once("error", (error: NodeJS.ErrnoException) =>
-            resume(Effect.fail(new CannotListen({ address: `${host}:${port}`, code: error.code ?? error.message }))),
+            resume(Effect.fail(new CannotListen({ address: `${name}:${port}`, code: error.code ?? error.message }))),
           )
           server.listen(port, host, () => resume(Effect.succeed(server)))
         }),
@@ -103,8 +106,9 @@ export const monitoring = () => {
       ).pipe(
         Effect.map((server) => {
           const address = server.address()
-          return `http://${host}:${typeof address === "object" && address !== null ? address.port : port}`
+          return `http://${name}:${typeof address === "object" && address !== null ? address.port : port}`
         }),
-      ),
+      )
+    },
   }
 }
