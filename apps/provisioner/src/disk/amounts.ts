@@ -17,14 +17,14 @@ const kinds: Readonly<Record<string, { readonly kind: QuotaKind; readonly decima
   "inodes hard none": { kind: "inodesHard", decimals: 0 },
 }
 
-/** 8 EiB, the largest file of Linux: no file system takes more, and no listed quota comes near it. */
-const maxBytes = 2n ** 63n - 1n
+/** 8 EiB, the largest file of Linux, and as many inodes: no file system takes more, and no listed quota comes near it. */
+const maxAmount = 2n ** 63n - 1n
 
 /**
  * The quotas of an entry in bytes and inodes, rounded down to whole ones: 1 TB is 10^12 bytes. `null` stays `null`.
  *
- * Refused: 0 or less (every file system takes 0 as unlimited), an unknown type or unit, a kind that occurs twice, a soft
- * limit above the hard one.
+ * Refused: 0 or less (every file system takes 0 as unlimited), an infinite one, an unknown type or unit, a kind that occurs twice,
+ * a soft limit above the hard one.
  */
 export const quotasOf = Effect.fnUntraced(function* (listed: ReadonlyArray<ListedQuota> | null) {
   if (listed === null) return null
@@ -34,6 +34,7 @@ export const quotasOf = Effect.fnUntraced(function* (listed: ReadonlyArray<Liste
     if (known === undefined)
       return yield* refused(`unknown quota: type ${type}, enforcement ${enforcementType}, unit ${unit}`)
     if (quotas[known.kind] !== undefined) return yield* refused(`${known.kind} occurs twice`)
+    if (!Number.isFinite(quota)) return yield* refused(`${known.kind} is ${quota}: not a finite number`)
     quotas[known.kind] = exact(quota, known.decimals)
   }
   return yield* checkedQuotas(quotas)
@@ -42,11 +43,11 @@ export const quotasOf = Effect.fnUntraced(function* (listed: ReadonlyArray<Liste
 /** Returns the quotas. Refused: 0, negative, too large, or soft above hard. */
 export const checkedQuotas = (quotas: Quotas): Effect.Effect<Quotas, Refused> => {
   for (const [kind, amount] of Object.entries(quotas)) {
-    if (amount <= 0n) return refused(`${kind} is ${amount}: file systems take 0 as unlimited`)
-    if (amount > maxBytes) return refused(`${kind} is ${amount}: more than any file system holds`)
+    if (amount <= 0n) return refused(`${kind} is ${amount}: not above 0, which file systems take as unlimited`)
+    if (amount > maxAmount) return refused(`${kind} is ${amount}: more than any file system holds`)
   }
   for (const [soft, hard] of pairs) {
-    if ((quotas[soft] ?? 0n) > (quotas[hard] ?? maxBytes)) return refused(`${soft} is above ${hard}`)
+    if ((quotas[soft] ?? 0n) > (quotas[hard] ?? maxAmount)) return refused(`${soft} is above ${hard}`)
   }
   return Effect.succeed(quotas)
 }
@@ -56,12 +57,14 @@ const pairs = [
   ["inodesSoft", "inodesHard"],
 ] as const
 
-/** A decimal number times a power of ten, rounded down. Exact: a floating-point product is not, from 9 PB on. */
-const exact = (value: number, decimals: number): bigint =>
-  // `toFixed` writes numbers from 10^21 on with an exponent.
-  Number.isFinite(value) && value >= 0 && value < 1e21
-    ? BigInt(decimals === 0 ? Math.floor(value) : value.toFixed(decimals).replace(".", ""))
-    : -1n
+/** The decimal number that a double stands for in JSON, times a power of ten, without the fraction. A product of doubles is not exact. */
+const exact = (value: number, decimals: number): bigint => {
+  const [digits = "", exponent = "0"] = String(value).split("e")
+  const [whole = "", fraction = ""] = digits.split(".")
+  const places = decimals + Number(exponent) - fraction.length
+  const all = BigInt(whole + fraction)
+  return places < 0 ? all / 10n ** BigInt(-places) : all * 10n ** BigInt(places)
+}
 
 const kibibyte = 1024n
 

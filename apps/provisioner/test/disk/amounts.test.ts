@@ -18,19 +18,21 @@ describe("amounts", () => {
     expect(kibibytes(bytes(1) ?? 0n)).toBe(976_562_500n)
   })
 
-  test("in whole terabytes are exact up to 100 EB, and in thousandths up to 1 PB", () => {
-    fc.assert(
-      fc.property(fc.integer({ min: 1, max: 9_000_000 }), (tera) => {
-        expect(bytes(tera)).toBe(BigInt(tera) * 10n ** 12n)
-      }),
-    )
-    fc.assert(
-      fc.property(fc.integer({ min: 1, max: 1_000_000 }), (milli) => {
-        const error = (bytes(milli / 1000) ?? 0n) - BigInt(milli) * 10n ** 9n
-        // A thousandth is not a binary fraction.
-        expect(error < 0n ? -error : error).toBeLessThan(200n)
-      }),
-    )
+  test("are exact to the digit that the list has, whether in terabytes, thousandths or bytes", () => {
+    for (const decimals of [0, 3, 12])
+      fc.assert(
+        fc.property(fc.integer({ min: 1, max: 9_000_000 }), (count) => {
+          expect(bytes(count / 10 ** decimals)).toBe(BigInt(count) * 10n ** BigInt(12 - decimals))
+        }),
+      )
+  })
+
+  test("are rounded down to whole bytes and inodes", () => {
+    expect(bytes(0.9999999999999)).toBe(999_999_999_999n)
+    expect(bytes(1.0000000000019)).toBe(1_000_000_000_001n)
+    expect(bytes(1234567.1234567)).toBe(1_234_567_123_456_700_000n)
+    const inodes = { type: "inodes", quota: 1.9, unit: "none", enforcementType: "soft" }
+    expect(Effect.runSync(quotasOf([inodes]))?.inodesSoft).toBe(1n)
   })
 
   test("are never converted to more than was ordered, and never to 0", () => {
@@ -52,6 +54,14 @@ describe("amounts", () => {
   test("that are 0, negative, infinite or tiny are refused, because a file system takes 0 as unlimited", () => {
     for (const quota of [0, -1, Number.NaN, Number.POSITIVE_INFINITY, 1e-13, 1e300])
       expect([quota, refusal(space(quota))]).toEqual([quota, "Refused"])
+  })
+
+  test("that are refused are quoted with the reason", () => {
+    const reason = (quota: number) => Effect.runSync(Effect.flip(quotasOf([space(quota)]))).detail
+    expect(reason(0)).toBe("spaceHard is 0: not above 0, which file systems take as unlimited")
+    expect(reason(-0.5)).toBe("spaceHard is -500000000000: not above 0, which file systems take as unlimited")
+    expect(reason(1e22)).toMatch(/^spaceHard is 1(0{34}): more than any file system holds$/)
+    expect(reason(Number.POSITIVE_INFINITY)).toBe("spaceHard is Infinity: not a finite number")
   })
 
   test("with an unknown type, unit or enforcement, with a kind twice, or with soft above hard are refused", () => {
