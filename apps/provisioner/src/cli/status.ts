@@ -22,7 +22,9 @@ export const status = Command.make(
     ...lookFlags,
     json: jsonFlag,
     openOndemand: Flag.String("open-ondemand").pipe(
-      Flag.withDescription("Write the quotas of projects to this file, as Open OnDemand reads them"),
+      Flag.withDescription(
+        "Write the quotas of projects to this file, as Open OnDemand reads them; with --system or --only, of those alone",
+      ),
       Flag.optional,
     ),
   },

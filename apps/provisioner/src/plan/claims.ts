@@ -39,7 +39,7 @@ const mayHaveDirectory = (entry: StorageEntry): boolean =>
   isOfResource(entry) && entry.status !== "removed" && (entry.status !== "pending" || decide(entry).kind === "keep")
 
 const countsOf = (values: ReadonlyArray<string | undefined>) => {
-  const counts = new Map<string, number>()
-  for (const value of values) if (value !== undefined) counts.set(value, (counts.get(value) ?? 0) + 1)
+  const counts = new Map<string | undefined, number>()
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1)
   return counts
 }

@@ -1,7 +1,7 @@
 import { keyOf, type StorageEntry } from "@cscs/storage-model"
 import { expect, test } from "vitest"
 import { type Observation, plan } from "../../src/plan/plan.ts"
-import { anEntry, executing, itemId, quotas, waiting } from "../an-entry.ts"
+import { anEntry, aTenant, executing, itemId, quotas, waiting } from "../an-entry.ts"
 
 const root = "/capstor/store/a"
 const removing = { status: "removing", ...executing } as const
@@ -12,7 +12,7 @@ const planned = (
   about: Partial<{
     readonly only: ReadonlyArray<StorageEntry>
     readonly at: Readonly<Record<string, string>>
-    readonly notUnderstood: string
+    readonly notUnderstood: string | Pick<StorageEntry, "itemId">
   }> = {},
 ) => {
   const observed = (entry: StorageEntry): readonly [string, Observation] => {
@@ -29,7 +29,11 @@ const planned = (
       notUnderstood:
         about.notUnderstood === undefined
           ? []
-          : [{ index: 0, itemId: undefined, mountPoint: about.notUnderstood, reason: "" }],
+          : [
+              typeof about.notUnderstood === "string"
+                ? { index: 0, itemId: undefined, mountPoint: about.notUnderstood, reason: "" }
+                : { index: 0, itemId: about.notUnderstood.itemId, mountPoint: undefined, reason: "" },
+            ],
     },
     entries: about.only ?? entries,
     observations: new Map(entries.map(observed)),
@@ -85,6 +89,23 @@ test("an entry that is not understood keeps its claim on the directory that it n
   expect(planned([outer], { notUnderstood: `${root}/b` })).toEqual([["!", root]])
   expect(planned([outer], { notUnderstood: root })).toEqual([["!", root]])
   expect(planned([outer], { notUnderstood: `${root}-other` })).toEqual([["-", root, "trash", "done"]])
+})
+
+test("nothing is done for entries with one itemId, whether both are understood or one is not", () => {
+  const twin = anEntry({ itemId: outer.itemId, path: "/capstor/store/b" })
+  expect(planned([outer, twin])).toEqual([
+    ["!", root],
+    ["!", "/capstor/store/b"],
+  ])
+  expect(planned([outer], { notUnderstood: { itemId: outer.itemId } })).toEqual([["!", root]])
+})
+
+test("neither an item's own listed path nor the folder of a tenant below its directory holds back its removal", () => {
+  const at = { [outer.itemId]: root }
+  const below = anEntry({ path: `${root}/b`, ...removing })
+  expect(planned([below], { at })).toEqual([["-", `${root}/b`, "trash", "done"]])
+  const folder = aTenant({ status: "active", path: `${root}/b` })
+  expect(planned([outer, folder])).toEqual([["-", root, "trash", "done"]])
 })
 
 test("what counts is where a directory is, not where it is listed, for a removal and for a move", () => {
