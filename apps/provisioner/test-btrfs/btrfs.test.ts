@@ -94,7 +94,7 @@ describe("btrfs", () => {
     }
   }
 
-  test("a write past the limit fails with EDQUOT, also in the trash; it succeeds after the limit was raised, and fails after it was lowered", async () => {
+  test("a write past the limit fails with EDQUOT, also in the trash; it succeeds after the limit was raised, fails after it was lowered below what is used, and succeeds after it was raised again", async () => {
     const { act, root } = onBtrfs()
     const item = { itemId, path: `${root}/cscs/a` }
     const limit = (count: number) => ({ spaceHard: BigInt(count * mebibyte), spaceSoft: BigInt(count * mebibyte) })
@@ -117,6 +117,9 @@ describe("btrfs", () => {
     await act((driver) => driver.restore(item))
     expect(statSync(item.path)).toMatchObject({ uid: 0, gid: 31_001 })
     expect(fill(`${item.path}/more`, 1)).toBe("EDQUOT")
+
+    expect(await act((driver) => driver.ensureQuota(item, limit(64)))).toBe("changed")
+    expect(fill(`${item.path}/more`, 1)).toBe("written")
   })
 
   test("a directory's mark identifies its item after the registry was lost", async () => {

@@ -22,12 +22,13 @@ export const btrfsSystem: QuotaSystem = {
       Effect.asVoid(outputOf("btrfs", ["subvolume", "create", "--", `${givenDirectory}/${name}`], { given: parent })),
     ),
   tie: ({ directory }) => isSubvolume(directory),
-  setQuotas: ({ directory }, { spaceHard }) => {
+  setQuotas: Effect.fnUntraced(function* (place: Place, { spaceHard }) {
     const limit = spaceHard === undefined ? "none" : String(spaceHard)
-    return mutex.withPermit(
-      Effect.asVoid(outputOf("btrfs", ["qgroup", "limit", "--", limit, givenDirectory], { given: directory })),
-    )
-  },
+    const { id } = yield* qgroupOf(place)
+    // By the directory above: at a subvolume that is over its limit, the call itself fails with EDQUOT.
+    const args = ["qgroup", "limit", "--", limit, id, `${givenDirectory}/..`]
+    yield* mutex.withPermit(outputOf("btrfs", args, { given: place.directory }))
+  }),
   readQuotas: (place) => Effect.map(qgroupOf(place), ({ limit }) => (limit === null ? {} : { spaceHard: limit })),
   usage: (place) =>
     // Data counts only after it is committed.
@@ -51,6 +52,7 @@ const isSubvolume = Effect.fnUntraced(function* (directory: Directory) {
 })
 
 interface Qgroup {
+  readonly id: string
   readonly used: bigint
   readonly limit: bigint | null
   /** `false` while a rescan runs or is needed. */
@@ -72,11 +74,11 @@ const qgroupOf = Effect.fnUntraced(function* (
     .split("\n")
     .map((line) => line.trim().split(/\s+/))
     .find(([first]) => first?.startsWith("0/"))
-  const [, used = "", , limit = ""] = row ?? []
+  const [id = "", used = "", , limit = ""] = row ?? []
   if (code !== 0 || !/^\d+$/.test(used) || !/^(\d+|none)$/.test(limit))
     return yield* new Conflict({
       step,
       detail: `no qgroup of its own: ${stderr.trim() || stdout.trim()}`.slice(0, 300),
     })
-  return { used: BigInt(used), limit: limit === "none" ? null : BigInt(limit), isAccurate: stderr.trim() === "" }
+  return { id, used: BigInt(used), limit: limit === "none" ? null : BigInt(limit), isAccurate: stderr.trim() === "" }
 })

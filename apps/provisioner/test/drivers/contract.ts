@@ -13,7 +13,8 @@ import {
   writeFileSync,
 } from "node:fs"
 import { dirname } from "node:path"
-import { Effect, Exit, type Scope } from "effect"
+import { Effect, Exit, Result, type Scope } from "effect"
+import * as fc from "fast-check"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import type { Driver, DriverError, Listed, Quotas } from "../../src/drivers/driver.ts"
 
@@ -40,6 +41,22 @@ const quotas = (size: bigint): Quotas => ({
   inodesSoft: size * 1024n,
   inodesHard: size * 2048n,
 })
+
+/** Limits of space: a byte, around the blocks of file systems, fractions of a TB, and up to the largest. */
+const bytes = fc.oneof(
+  fc
+    .tuple(fc.constantFrom(1n, 512n, 1024n, 4096n, 2n ** 20n), fc.constantFrom(-1n, 0n, 1n))
+    .map(([block, by]) => block + by),
+  fc.bigInt({ min: 1n, max: 5000n }).map((milli) => milli * 10n ** 9n),
+  fc.bigInt({ min: 1n, max: 2n ** 63n - 1n }),
+  fc.constant(2n ** 63n - 1n),
+)
+/** VAST's API takes numbers of inodes as doubles. */
+const inodes = fc.oneof(fc.bigInt({ min: 1n, max: 3000n }), fc.bigInt({ min: 1n, max: 2n ** 53n }))
+const anyQuotas = fc.record(
+  { spaceSoft: bytes, spaceHard: bytes, inodesSoft: inodes, inodesHard: inodes },
+  { requiredKeys: [] },
+)
 
 let serial = 0
 const uuid = () => `00000000-0000-4000-8000-${String(++serial).padStart(12, "0")}`
@@ -120,6 +137,43 @@ export const driverContract = (name: string, make: () => Promise<Subject>): void
           expect(found[kind]).toBeLessThanOrEqual(quotas(size)[kind] ?? 0n)
         }
       }
+    })
+
+    test("limits of any size are settled once they are set, and are never more than one granule, or than was ordered", async () => {
+      const entry = await made("any/a")
+      const { enforces, granularity } = await act((driver) => Effect.succeed(driver.capabilities))
+      await fc.assert(
+        fc.asyncProperty(anyQuotas, (ordered) =>
+          act((driver) =>
+            Effect.gen(function* () {
+              const before = (yield* driver.readBack(entry))?.quotas ?? {}
+              const exit = yield* Effect.result(driver.ensureQuota(entry, ordered))
+              const observed = yield* driver.readBack(entry)
+              const found = observed?.quotas ?? {}
+              if (Result.isFailure(exit)) {
+                expect(exit.failure.detail).toMatch(/^(space|inodes)Soft is above|^(space|inodes)(Soft|Hard) is 0:/)
+                expect(found).toEqual(before)
+                return
+              }
+              expect(observed && driver.differences({ ...entry, quotas: ordered }, observed)).toEqual([])
+              for (const kind of enforces) {
+                const granule = kind.startsWith("space") ? granularity.bytes : granularity.inodes
+                const wanted = ordered[kind] ?? before[kind]
+                const hard = kind.startsWith("space") ? found.spaceHard : found.inodesHard
+                if (wanted === undefined) {
+                  expect(found[kind]).toBeUndefined()
+                  continue
+                }
+                // A system may leave out a soft limit that equals the hard one.
+                const limit = found[kind] ?? hard
+                expect(limit !== undefined && (limit <= wanted || limit === granule)).toBe(true)
+              }
+            }),
+          ),
+        ),
+        { numRuns: 30 },
+      )
+      await act((driver) => driver.trash(entry, uuid()))
     })
 
     test("quotas of null leave the current ones unchanged", async () => {
