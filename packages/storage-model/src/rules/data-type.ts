@@ -4,7 +4,7 @@ import { problem, remark } from "../report/finding.ts"
 import { isJsonObject, property } from "../waldur/json-object.ts"
 import { invalidComponent } from "./mount-path.ts"
 import { badData, type Refusal, type Ruling, ruling } from "./ruling.ts"
-import { ownPlaces } from "./storage-folder.ts"
+import { originsIn, ownPlaces } from "./storage-folder.ts"
 
 /** The type of owner of a resource's directory. */
 export type TargetType = "project" | "user"
@@ -29,11 +29,8 @@ export const dataTypeOf = (resource: {
 }): Ruling<string> | Refusal => {
   const places = ownPlaces(resource)
   if (Result.isFailure(places)) return badData(places.failure)
-  const { options, further } = places.success
-  for (const { path, values } of [...options, ...further]) {
-    const found = property(values, "storage_data_type")
-    if (found === undefined || found === null) continue
-    const field = `${path}.storage_data_type`
+  for (const { field, found } of originsIn(places.success, ["storage_data_type"], "storage_data_type")) {
+    if (found === null) continue
     if (typeof found !== "string") return badData(problem(field, found, "expected a string"))
     const given = found.trim()
     if (given === "") continue

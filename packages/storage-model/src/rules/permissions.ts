@@ -1,8 +1,7 @@
 /** Decides the mode of a resource's directory. */
 import { problem, type Remark, remark } from "../report/finding.ts"
-import { property } from "../waldur/json-object.ts"
 import { badData, type Refusal, type Ruling, ruling } from "./ruling.ts"
-import { brokenFolders, type Places } from "./storage-folder.ts"
+import { isAttribute, originsIn, type Places } from "./storage-folder.ts"
 
 export const defaultPermissions = "775"
 
@@ -19,18 +18,16 @@ export const isOctal = (value: unknown): value is string => typeof value === "st
  * value takes precedence over the storage folder's. An invalid attribute is bad data unless an option overrides it; an
  * invalid option is ignored with a remark.
  */
-export const permissionsOf = ({ options, further }: Places, attributes: unknown): Ruling<string> | Refusal => {
-  const remarks: Array<Remark> = [...brokenFolders([...options, { path: "attributes", values: attributes }])]
-  for (const { path, values } of [...options, ...further]) {
-    const found = property(values, "permissions")
+export const permissionsOf = (places: Places): Ruling<string> | Refusal => {
+  const remarks: Array<Remark> = []
+  for (const origin of originsIn(places, ["permissions"], "permissions")) {
+    const { field, found } = origin
     if (!isSet(found)) continue
-    const field = `${path}.permissions`
-    const isOption = path.startsWith("options")
     if (isOctal(found)) {
-      const rule = isOption ? "permission/option" : "permission/attribute"
+      const rule = isAttribute(origin) ? "permission/attribute" : "permission/option"
       return ruling("permission", found, field, rule, undefined, remarks)
     }
-    if (!isOption) return badData(problem(field, found, wanted), [], remarks)
+    if (isAttribute(origin)) return badData(problem(field, found, wanted), [], remarks)
     remarks.push(remark("ignored-value", field, found, `${wanted}; ignored`))
   }
   return ruling("permission", defaultPermissions, "attributes.permissions", "permission/default", undefined, remarks)

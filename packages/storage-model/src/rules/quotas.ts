@@ -8,7 +8,7 @@ import { isJsonObject, property } from "../waldur/json-object.ts"
 import type { WaldurOrder, WaldurResource } from "../waldur/resource.ts"
 import { isInProgress } from "./lifecycle.ts"
 import { badData, type DecidedField, type Derived, none, type Refusal, type Ruling, ruling } from "./ruling.ts"
-import { type Layer, type Places, placesFrom } from "./storage-folder.ts"
+import { isAttribute, type Layer, originsIn, originsOf, type Places, placesFrom } from "./storage-folder.ts"
 
 /** How many inodes are granted per terabyte. */
 export interface InodeSettings {
@@ -18,11 +18,6 @@ export interface InodeSettings {
   readonly inodeSoftCoefficient: number
   /** Default 2.0. */
   readonly inodeHardCoefficient: number
-}
-
-interface Origin {
-  readonly field: string
-  readonly found: unknown
 }
 
 /** An amount, the field that it comes from, and the rule that decided it. */
@@ -36,24 +31,8 @@ interface Amount extends Reason {
 type Which = "" | "old " | "new "
 
 /**
- * The values of some keys in layered objects, highest precedence first: later layers before earlier ones, and within a
- * layer in the order of the keys. Keys after the first are misspellings that are in use in Waldur's forms. A key counts
- * only in the last layer that has it, even if its value there is invalid.
- */
-const originsOf = (layers: ReadonlyArray<Layer>, keys: ReadonlyArray<string>): ReadonlyArray<Origin> => {
-  const origins: Array<Origin & { readonly key: string }> = []
-  for (const { path, values } of layers.toReversed()) {
-    for (const key of keys) {
-      const found = property(values, key)
-      if (found === undefined || origins.some((origin) => origin.key === key)) continue
-      origins.push({ key, field: `${path}.${key}`, found })
-    }
-  }
-  return origins
-}
-
-/**
- * The fields of an override: an option in each of its spellings; a field of the storage folder or of the attributes, except
+ * The fields of an override: an option in each of its spellings, of which those after the first are misspellings
+ * that are in use in Waldur's forms; a field of the storage folder or of the attributes, except
  * for the soft space quota, which is the limit in Waldur's order form.
  */
 const overrides = {
@@ -198,7 +177,9 @@ const overrideFrom = (
   old: number | undefined,
   remarks: Array<Remark>,
 ): Amount | undefined => {
-  for (const { field, found } of originsIn(places, part)) {
+  const { option, field: further } = overrides[part]
+  for (const origin of originsIn(places, option, further)) {
+    const { field, found } = origin
     if (found === null) continue
     const given = finiteDecimal(found)
     if (given === undefined || given <= 0) {
@@ -207,19 +188,10 @@ const overrideFrom = (
     }
     const value = part === "softInodes" || part === "hardInodes" ? wholeInodes(given) : given
     if (value === old && !field.startsWith(orderPrefix)) continue
-    const rule = field.startsWith("attributes") ? "quota/attribute" : "quota/option"
+    const rule = isAttribute(origin) ? "quota/attribute" : "quota/option"
     return { value, field, rule, facts: undefined, remarks: none }
   }
   return undefined
-}
-
-/** The values of an override, highest precedence first. */
-const originsIn = ({ options, further }: Places, part: Override): ReadonlyArray<Origin> => {
-  const { option, field } = overrides[part]
-  const origins = originsOf(options, option)
-  if (field === undefined) return origins
-  const others = further.map(({ path, values }) => ({ field: `${path}.${field}`, found: property(values, field) }))
-  return [...origins, ...others.filter(({ found }) => found !== undefined)]
 }
 
 const orderPrefix = "order_in_progress."

@@ -9,13 +9,57 @@ export interface Layer {
   readonly values: unknown
 }
 
-/** The objects in which the values of a directory are looked up. */
+/** The objects in which `originsIn` looks up the values of a directory. */
 export interface Places {
   /** Take precedence over `further`; a later layer overrides an earlier one key by key. */
   readonly options: ReadonlyArray<Layer>
   /** In order of precedence: the options' storage folder, the attributes, the attributes' storage folder. */
   readonly further: ReadonlyArray<Layer>
 }
+
+/** A value and the path of its field. */
+export interface Origin {
+  readonly field: string
+  readonly found: unknown
+}
+
+/**
+ * The values of some keys in layered objects, highest precedence first: later layers before earlier ones, and within a
+ * layer in the order of the keys. A key counts only in the last layer that has it, even if its value there is invalid.
+ */
+export const originsOf = (layers: ReadonlyArray<Layer>, keys: ReadonlyArray<string>): Array<Origin> => {
+  const origins: Array<Origin & { readonly key: string }> = []
+  for (const { path, values } of layers.toReversed()) {
+    for (const key of keys) {
+      const found = property(values, key)
+      if (found === undefined || origins.some((origin) => origin.key === key)) continue
+      origins.push({ key, field: `${path}.${key}`, found })
+    }
+  }
+  return origins
+}
+
+/**
+ * The values of an option and of the field that corresponds to it in `further`, highest precedence first.
+ *
+ * @param option in each of its spellings
+ */
+export const originsIn = (
+  { options, further }: Places,
+  option: ReadonlyArray<string>,
+  field: string | undefined,
+): ReadonlyArray<Origin> => {
+  const origins = originsOf(options, option)
+  if (field === undefined) return origins
+  for (const { path, values } of further) {
+    const found = property(values, field)
+    if (found !== undefined) origins.push({ field: `${path}.${field}`, found })
+  }
+  return origins
+}
+
+/** Whether a value comes from a resource's attributes, not from options. */
+export const isAttribute = ({ field }: Origin): boolean => field.startsWith("attributes.")
 
 /** The fields of Waldur's order form for storage (option type `storage_folder_manager`); its soft space quota is the limit. */
 const folderFields = ["storage_data_type", "permissions", "hard_quota_space", "soft_quota_inodes", "hard_quota_inodes"]
@@ -37,11 +81,14 @@ export const placesFrom = (options: ReadonlyArray<Layer>, attributes: unknown): 
   return Result.succeed({ options, further: [...ofOptions.success, own, ...ofAttributes.success] })
 }
 
-/** The places of a resource's own options and attributes. */
-export const ownPlaces = (resource: {
+interface OwnValues {
   readonly options?: unknown
   readonly attributes?: unknown
-}): Result.Result<Places, Problem> => placesFrom([{ path: "options", values: resource.options }], resource.attributes)
+}
+
+/** The places of a resource's own options and attributes. Computed when needed: to keep them for each resource takes memory. */
+export const ownPlaces = ({ options, attributes }: OwnValues): Result.Result<Places, Problem> =>
+  placesFrom([{ path: "options", values: options }], attributes)
 
 const none: Result.Result<ReadonlyArray<Layer>, Problem> = Result.succeed([])
 
@@ -78,9 +125,9 @@ const contentOf = ({ values }: Layer) => jsonText(folderFields.map((field) => pr
 
 const isBrokenFolder = (value: unknown) => property(value, "storage_data_type") !== undefined && !isFolder(value)
 
-/** Remarks on objects that resemble a storage folder but are ignored: one for the first in each layer. */
-export const brokenFolders = (layers: ReadonlyArray<Layer>): ReadonlyArray<Remark> =>
-  layers.flatMap(({ path, values }) => {
+/** Remarks on objects that resemble a storage folder but are ignored: one for the first in the options and attributes each. */
+export const brokenFolders = ({ options, attributes }: OwnValues): ReadonlyArray<Remark> =>
+  Object.entries({ options, attributes }).flatMap(([path, values]) => {
     const key = optionKeys(values).find((key) => isBrokenFolder(property(values, key)))
     if (key === undefined) return []
     const reason = "not a storage folder, ignored; expected strings in its storage_data_type and permissions"

@@ -22,7 +22,7 @@ import {
   refuse,
   ruling,
 } from "../rules/ruling.ts"
-import { ownPlaces } from "../rules/storage-folder.ts"
+import { brokenFolders, ownPlaces } from "../rules/storage-folder.ts"
 import { itemFromWaldur, projectItem, userItem } from "../rules/target.ts"
 import type { ModelSettings } from "../settings.ts"
 import type { DecodedResources, WaldurOrder, WaldurResource } from "../waldur/resource.ts"
@@ -74,9 +74,13 @@ export const resourceEntry = (
   if (isRefusal(path)) return badData(path.problem)
   const places = ownPlaces(resource)
   if (Result.isFailure(places)) return badData(places.failure)
-  const permission = permissionsOf(places.success, resource.attributes)
-  if (isRefusal(permission)) return permission
-  const decided: Docket = { rulings: [permission], remarks: [...permission.remarks] }
+  const decided: Docket = { rulings: [], remarks: [...brokenFolders(resource)] }
+  const permission = permissionsOf(places.success)
+  if (isRefusal(permission)) {
+    enter(decided, permission)
+    return refused(permission, decided)
+  }
+  enter(decided, { rulings: [permission], remarks: permission.remarks })
   const claim = claimOnPath(resource, state, path, occupancy)
   enter(decided, claim)
   if (isRefusal(claim)) return refused(claim, decided)
