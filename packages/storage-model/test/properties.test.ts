@@ -209,7 +209,7 @@ describe("any tree", () => {
     })
   })
 
-  it("has no removal at, above or below live data in any spelling, and none without an order", () => {
+  it("has no removal at or above live data in any spelling, and none without an order", () => {
     always((tree, rows, { protectedPaths = [] }) => {
       const live = [...decodeResources(rows).resources, ...decodeResources(rows).malformed].flatMap((row) =>
         maybeLive(row) ? placesFrom(row) : [],

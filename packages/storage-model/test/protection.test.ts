@@ -1,3 +1,4 @@
+import { posix } from "node:path"
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { buildHierarchy, decodeResources } from "../src/index.ts"
@@ -226,9 +227,127 @@ describe("a live resource with two data types", () => {
     expect(removalBeside(live, "/capstor/scratch/cscs/university-physics/climate-sim")).toBe("served")
   })
 
+  it("protects the directories of any type if it has more than it has places for", () => {
+    const options = Object.fromEntries(Array.from({ length: 9 }, (_, at) => [at, { storage_data_type: `type-${at}` }]))
+    const live = aResource({ uuid: uuidNumber(1), options })
+    expect(removalBeside(live, archive)).toBe("removal-of-live-path")
+    expect(removalBeside(live, "/capstor/archive/cscs/university-physics/another")).toBe("served")
+  })
+
+  it.each(["a/b", "../a/b"])("protects the directory that %j leads to, which an option goes before", (type) => {
+    const attributes = { storage_data_type: type }
+    const live = aResource({ uuid: uuidNumber(1), attributes, options: { storage_data_type: "archive" } })
+    const path = posix.resolve(`/capstor/${type}/cscs/university-physics/climate-sim`)
+    expect(removalBeside(live, path)).toBe("removal-of-live-path")
+    expect(removalBeside(live, named)).toBe("served")
+  })
+
+  it("protects the directories of both if its record is malformed", () => {
+    const live = aResource({ uuid: uuidNumber(1), slug: 5, options: { folder } })
+    for (const path of [named, archive]) expect(removalBeside(live, path)).toBe("removal-of-live-path")
+  })
+
   it("protects neither if backend_id gives its path", () => {
     const live = aResource({ uuid: uuidNumber(1), backend_id: "/fs/t/c/live", options: { folder } })
     for (const path of [named, archive]) expect(removalBeside(live, path)).toBe("served")
+  })
+})
+
+describe("a live record with any names", () => {
+  const anyText = fc.constantFrom(
+    ...["one", "Two", "", ".", "..", "/", "*", "a*b", "a/b", "../one", "../../vast/x", "a/../b", "/abs", "a/"],
+    ...[
+      "a--unknown--b",
+      "a b",
+      " one ",
+      "one\n",
+      "o\u200bne",
+      "\uff0e\uff0e/one",
+      "\u2025/one",
+      "a\uff0fb",
+      "a\u2215b",
+      "a\u2044b",
+    ],
+    ...[
+      "a\\b",
+      "a%2Fb",
+      "%2e%2e/one",
+      "%252e./one",
+      "\u24deone",
+      "\u00e9",
+      "\u2024",
+      "\uff0a",
+      "__proto__",
+      "x".repeat(300),
+    ],
+  )
+  const anyName = fc.oneof(
+    { weight: 3, arbitrary: anyText },
+    fc.constantFrom("one", 5, 0, null, undefined, [], ["one"], {}),
+  )
+  const slugs = ["offering_slug", "provider_slug", "customer_slug", "project_slug"]
+  const anyNames = fc.record(Object.fromEntries(slugs.map((slug) => [slug, anyName])), { requiredKeys: [] })
+  const inPlaces = (types: ReadonlyArray<unknown>): Row => {
+    const [own, option, folder, optionFolder, before, after] = types.map((storage_data_type) => ({ storage_data_type }))
+    const attributes = { old_options: before, new_options: { folder: after } }
+    return {
+      attributes: { ...own, folder: { ...folder, permissions: "775" } },
+      options: { ...option, folder: { ...optionFolder, permissions: "775" } },
+      state: "Updating",
+      order_in_progress: anOrder({ attributes }),
+    }
+  }
+
+  /** The paths of a text, as a kernel reads it, and as a person does. Independent of the model, as its check. */
+  const readingsOf = (text: string) => {
+    const decoded = [1, 2].reduce((encoded) => decodeURIComponent(encoded).normalize("NFKC"), text.normalize("NFKC"))
+    const slashed = decoded.replace(/[\\\u2215\u2044]/g, "/")
+    return [text, slashed, slashed.replace(/[\s\u200b]/g, "")].map((one) => posix.resolve(one))
+  }
+  const isComponent = (name: unknown) => typeof name === "string" && /^\w[\w.-]{0,254}$/.test(name)
+  const isAbsent = (attributes: unknown) => attributes == null || JSON.stringify(attributes) === "{}"
+  const upwards = (path: string): ReadonlyArray<string> =>
+    path.lastIndexOf("/") <= 0 ? [] : [path, ...upwards(posix.dirname(path))]
+
+  it("holds back each removal at or above a directory that any reading of them leads to", () => {
+    fc.assert(
+      fc.property(
+        anyNames,
+        fc.oneof(
+          anyName.map((type) => ({ attributes: { storage_data_type: type }, types: [type ?? ""] })),
+          anyName.map((attributes) => ({ attributes, types: [isAbsent(attributes) ? "" : 5] })),
+          fc.array(anyName, { minLength: 6, maxLength: 6 }).map((types) => ({
+            ...inPlaces(types),
+            types: types.filter((type) => typeof type === "string" && type.trim() !== ""),
+          })),
+        ),
+        (names, { types, ...given }: Row & { readonly types: ReadonlyArray<unknown> }) => {
+          const live = aResource({ uuid: uuidNumber(1), ...names, ...given })
+          const [offering, ...others] = slugs.map((slug) => live[slug])
+          fc.pre([offering, ...others].some((name) => typeof name === "string"))
+          const texts = types.map((type) =>
+            typeof type === "string" ? type.trim().toLowerCase() || "store" : undefined,
+          )
+          const paths = texts.flatMap((type) =>
+            readingsOf(
+              `/${[offering, type, ...others].map((name) => (typeof name === "string" ? name : "any-name")).join("/")}`,
+            ),
+          )
+          // What a missing name leaves at the end of a short path is any directory beside it.
+          const known = paths.map((path) => (path.split("/").length > 5 ? path : path.replace(/(\/any-name)+$/, "")))
+          const pattern = [offering, texts[0], ...others].map((name) => (isComponent(name) ? name : "any-name"))
+          const isPattern = pattern.includes("any-name") && [offering, ...others].some(isComponent)
+          if (isPattern && given.state === undefined) known.push(`/${pattern.join("/")}/below`)
+          const removals = [...new Set(known.flatMap(upwards))].filter(
+            (path) => path.slice(1).split("/").every(isComponent) && !/^\/any-name(?:\/[^/]+)?$/.test(path),
+          )
+          const rows = removals.map((path, at) => goneAt(path, { uuid: uuidNumber(at + 2) }))
+          const listed = resourcesOf(treeOf([live, ...rows])).filter(({ status }) => status === "removed")
+          expect(mountPointsOf(listed)).toEqual([])
+        },
+      ),
+      { numRuns: 1000 },
+    )
   })
 })
 

@@ -44,24 +44,19 @@ export const dataTypeOf = (resource: {
 }
 
 /**
- * All valid storage data types in a resource's options and attributes and in its order's old and new options, objects in
- * them included; without the default. The data may be in the directory of a type that is outdated, or that does not apply
+ * All storage data types, valid or not, in a record's options and attributes and in its order's old and new options, objects
+ * in them included; without the default. The data may be in the directory of a type that is outdated, or that does not apply
  * yet.
  */
-export const dataTypesNamedBy = (resource: {
-  readonly attributes?: unknown
-  readonly options?: unknown
-  readonly order_in_progress?: unknown
-}): ReadonlySet<string> => {
-  const ordered = property(resource.order_in_progress, "attributes")
+export const dataTypesNamedBy = (record: unknown): Set<string> => {
+  const ordered = property(property(record, "order_in_progress"), "attributes")
   const names = new Set<string>()
-  for (const values of [resource.options, resource.attributes].concat(
-    ["old_options", "new_options"].map((key) => property(ordered, key)),
-  )) {
+  const own = ["options", "attributes"].map((key) => property(record, key))
+  for (const values of own.concat(["old_options", "new_options"].map((key) => property(ordered, key)))) {
     for (const place of isJsonObject(values) ? [values, ...Object.values(values)] : []) {
       const found = property(place, "storage_data_type")
       const given = typeof found === "string" ? found.trim() : ""
-      if (invalidComponent("", given) === undefined) names.add(given.toLowerCase())
+      if (given !== "") names.add(given.toLowerCase())
     }
   }
   return names

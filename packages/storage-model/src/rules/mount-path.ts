@@ -197,8 +197,8 @@ export const pathsReadIn = (text: unknown): ReadonlyArray<string> => {
   plain = plain.replace(slashes, "/")
   const paths = new Set<string>()
   const add = (path: string | undefined) => {
-    // `*` is reserved for unknown names, so no text may introduce it.
-    if (path !== undefined && path !== "/" && !path.includes("*")) paths.add(path.slice(0, longestPath))
+    // `*` is reserved for unknown names, so no text may introduce it: the full-width one shows it.
+    if (path !== undefined && path !== "/") paths.add(path.slice(0, longestPath).replaceAll("*", "\uff0a"))
   }
   // Untruncated: the `..` components that normalising removes may exceed any length limit.
   add(normalizedPath(text))

@@ -1,16 +1,15 @@
 /** Tracks which directories hold data and so must not be removed. Considers all records, since skipped ones have data too. */
-import { Result } from "effect"
 import { shown } from "../report/finding.ts"
 import { dataTypesNamedBy } from "../rules/data-type.ts"
 import { isRemoval, mayBeLive, stateOf } from "../rules/lifecycle.ts"
-import { normalizedPath, type PathRule, pathsReadIn, projectMountPath, tenantMountPath } from "../rules/mount-path.ts"
+import { normalizedPath, type PathRule, pathsReadIn } from "../rules/mount-path.ts"
 import { isRefusal } from "../rules/ruling.ts"
 import { property } from "../waldur/json-object.ts"
 import { dashedUuid } from "../waldur/uuid.ts"
 import { componentsOf, type Directory, DirectoryTree, directoryAt, entryOf, type Place } from "./directory-tree.ts"
 import { compare } from "./order.ts"
 import { isFromWaldur, type PlacedResource } from "./place.ts"
-import { anyName, recordMayBeLive, whereaboutsOf } from "./whereabouts.ts"
+import { anyName, literalPaths, recordMayBeLive, whereaboutsOf } from "./whereabouts.ts"
 
 /** A directory that must not be removed although no resource in the tree shows it. */
 export interface ProtectedPath {
@@ -53,8 +52,7 @@ const possible = (path: string, claimant: string, owns: boolean): Claim =>
     : { path, claimant, kind: "possible", owns: owns && mayBeOwned(path) }
 
 const claimsOf = (record: unknown, claimant: string, rule: PathRule) => {
-  const { paths, misread, pattern } = whereaboutsOf(record, rule)
-  const others = pattern === undefined ? misread : [...misread, pattern]
+  const { paths, others } = whereaboutsOf(record, rule)
   return {
     own: paths.map((path) => possible(path, claimant, true)),
     others: others.map((path) => possible(path, claimant, false)),
@@ -89,11 +87,9 @@ export const claimsOfPlaced = (
   const claims = [isRemoval(state) ? possible(place, uuid, true) : ofPlace("live", place)]
   if (isFromWaldur(path)) return claims
   for (const read of pathsReadIn(resource.backend_id)) claims.push(possible(read, uuid, true))
-  for (const name of dataTypesNamedBy(resource)) {
-    if (name === dataType.value) continue
-    const other = Result.flatMap(tenantMountPath(resource, name), (above) => projectMountPath(above, resource))
-    if (Result.isSuccess(other)) claims.push(possible(other.success, uuid, false))
-  }
+  const types = dataTypesNamedBy(resource)
+  types.delete(dataType.value)
+  for (const other of literalPaths(resource, types)) claims.push(possible(other, uuid, false))
   return claims
 }
 

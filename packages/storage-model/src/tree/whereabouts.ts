@@ -1,6 +1,6 @@
 /** Determines where the data of a record may be, however malformed the record is. */
 
-import { dataTypeOf } from "../rules/data-type.ts"
+import { dataTypeOf, dataTypesNamedBy } from "../rules/data-type.ts"
 import { mayBeLive, providerView } from "../rules/lifecycle.ts"
 import { backendMountPath, invalidComponent, type PathRule, pathsReadIn } from "../rules/mount-path.ts"
 import { isRefusal } from "../rules/ruling.ts"
@@ -9,8 +9,10 @@ import type { WaldurOrder } from "../waldur/resource.ts"
 
 /** Replaces an unknown path component. */
 export const anyName = "*"
-/** The same in a text that `pathsReadIn` reads, which refuses `*`. */
+/** The same in a text that `pathsReadIn` reads, which replaces `*`. */
 const unknownName = "--unknown--"
+/** One for each place: the options, the attributes, an order's old and new options, and the storage folder in each. */
+const mostDataTypes = 8
 
 /**
  * Whether a record's data may have to stay. An unreadable state does not count as a removal, nor does an unreadable order
@@ -34,44 +36,63 @@ const anywhere: PathRule = () => undefined
 interface Whereabouts {
   /** The directories that the record names. */
   readonly paths: ReadonlyArray<string>
-  /** Directories that invalid names resolve to if used literally: a project_slug `../other` leads to a sibling. */
-  readonly misread: ReadonlyArray<string>
-  /** If a name is invalid or missing: the directory with `*` in place of each such name, unless that is any directory. */
-  readonly pattern: string | undefined
+  /** Further directories, with `*` in place of each unknown name. */
+  readonly others: ReadonlyArray<string>
 }
 
 /**
  * All directories where the data of a record may be, however malformed the record is. A valid path in `backend_id` is the
- * only one; else the directory built from the names, and every path that `backend_id` can be read as.
+ * only one; else the directory built from the names, and every path that `backend_id` can be read as. If a name is invalid
+ * or missing, any name may be in its place, unless that means any directory.
  *
  * @param rule where paths may be served; a valid path elsewhere does not count as the only one
  */
 export const whereaboutsOf = (record: unknown, rule: PathRule = anywhere): Whereabouts => {
   const backendId = property(record, "backend_id")
   const given = backendMountPath(backendId, rule)
-  if ("value" in given) return { paths: [given.value], misread: [], pattern: undefined }
+  if ("value" in given) return { paths: [given.value], others: [] }
 
   const attributes = property(record, "attributes")
   const unreadable = attributes !== undefined && attributes !== null && !isJsonObject(attributes)
-  const dataType = dataTypeOf({ attributes, options: property(record, "options") })
-  const isTypeKnown = !unreadable && !isRefusal(dataType)
-  const [offering, ...slugs] = ["offering_slug", "provider_slug", "customer_slug", "project_slug"].map((name) =>
-    textIn(record, name),
-  )
-  const names = [offering, isTypeKnown ? dataType.value : undefined, ...slugs]
-  const components = names.map((name) =>
+  const found = dataTypeOf({ attributes, options: property(record, "options") })
+  const dataType = unreadable || isRefusal(found) ? undefined : found.value
+  const components = namesOf(record, dataType).map((name) =>
     name === undefined || invalidComponent("", name) !== undefined ? anyName : name,
   )
   const named = `/${components.join("/")}`
   const read = pathsReadIn(backendId)
-  if (!components.includes(anyName)) return { paths: [named, ...read], misread: [], pattern: undefined }
-  const literal = [offering, isTypeKnown ? dataType.value : textIn(attributes, "storage_data_type"), ...slugs]
-  const misread = pathsReadIn(`/${literal.map((name) => name ?? unknownName).join("/")}`)
-    .map((path) => path.replaceAll(unknownName, anyName))
-    // A directory above the one named, or an unknown one beside it, is what an empty name leaves: it would hold back far
-    // too much.
-    .filter((path) => !`${named}/`.startsWith(`${path}/`) && !path.endsWith(`/${anyName}`))
+  const types: Set<string | undefined> = dataTypesNamedBy(record)
+  if (!components.includes(anyName)) {
+    types.delete(dataType)
+    return { paths: [named, ...read], others: literalPaths(record, types) }
+  }
+  const others = literalPaths(record, types.add(dataType))
+    // A directory above the one named is what an empty name leaves.
+    .filter((path) => !`${named}/`.startsWith(`${path}/`))
   // A record without a valid slug would match any directory; a data type alone does not narrow it down either.
   const isSpecific = components.some((component, at) => component !== anyName && at !== 1)
-  return { paths: read, misread, pattern: isSpecific ? named : undefined }
+  return { paths: read, others: isSpecific ? [...others, named] : others }
 }
+
+const namesOf = (record: unknown, dataType: string | undefined): ReadonlyArray<string | undefined> => [
+  textIn(record, "offering_slug"),
+  dataType,
+  ...["provider_slug", "customer_slug", "project_slug"].map((key) => textIn(record, key)),
+]
+
+/**
+ * The directories that a record's names lead to if they are used literally, for each of some data types: a project_slug
+ * `../other` leads to a sibling. With `*` in place of each unknown name.
+ */
+export const literalPaths = (record: unknown, types: ReadonlySet<string | undefined>): ReadonlyArray<string> =>
+  Array.from(types.size > mostDataTypes ? [undefined] : types).flatMap((type) => {
+    const names = namesOf(record, type).map((name) => name ?? unknownName)
+    return pathsReadIn(`/${names.join("/")}`).map((path) => {
+      const components = path.split("/").map((name) => (name === unknownName ? anyName : name))
+      // Any name at the end of a path that is shorter than a resource's would hold back far too much.
+      const end = components.length > names.length ? components.length : lastKnown(components) + 1
+      return components.slice(0, end).join("/")
+    })
+  })
+
+const lastKnown = (components: ReadonlyArray<string>) => components.findLastIndex((name) => name !== anyName)
