@@ -24,7 +24,7 @@ export interface Occupancy {
   readonly othersAt: (path: string, self: string) => string | undefined
   /** Why the directory `path` must not be removed; `undefined` if it may be removed. */
   readonly against: (path: string) => string | undefined
-  /** Describes the live directory that contains `path`; `undefined` if there is none. */
+  /** Describes the directory that contains `path` and is or may be live; `undefined` if there is none. */
   readonly around: (path: string) => string | undefined
   /** Describes the resource, live or not, whose directory is or contains `path`; `undefined` if there is none. */
   readonly ownerOf: (path: string) => string | undefined
@@ -46,7 +46,7 @@ export interface Claim {
 // A path of one component is not a mount point, so no resource owns a whole file system.
 const mayBeOwned = (path: string) => path.includes("/", 1)
 
-const possible = (path: string, claimant: string, owns: boolean): Claim =>
+const possibleClaim = (path: string, claimant: string, owns: boolean): Claim =>
   path.split("/").includes(anyName)
     ? { path, claimant, kind: "region", owns: false }
     : { path, claimant, kind: "possible", owns: owns && mayBeOwned(path) }
@@ -54,15 +54,15 @@ const possible = (path: string, claimant: string, owns: boolean): Claim =>
 const claimsOf = (record: unknown, claimant: string, rule: PathRule) => {
   const { paths, others } = whereaboutsOf(record, rule)
   return {
-    own: paths.map((path) => possible(path, claimant, true)),
-    others: others.map((path) => possible(path, claimant, false)),
+    own: paths.map((path) => possibleClaim(path, claimant, true)),
+    others: others.map((path) => possibleClaim(path, claimant, false)),
   }
 }
 
 /**
  * The claims of a resource in the tree.
  *
- * @param isContested whether its UUID has several records, at least one of them live: the paths of all are protected
+ * @param isContested whether the paths of all records with its UUID are protected
  */
 export const claimsOfPlaced = (
   { state: { value: state }, path, dataType, resource }: PlacedResource,
@@ -71,25 +71,25 @@ export const claimsOfPlaced = (
 ): ReadonlyArray<Claim> => {
   const { uuid } = resource
   const place = isRefusal(path) ? undefined : path.value
-  const ofPlace = (kind: "live" | "former", place: string): Claim => ({
-    path: place,
+  const claimOn = (at: string, kind: "live" | "former"): Claim => ({
+    path: at,
     claimant: uuid,
     kind,
-    owns: mayBeOwned(place),
+    owns: mayBeOwned(at),
   })
   if (!mayBeLive(state, resource.order_in_progress) && !isContested) {
-    return place === undefined ? [] : [ofPlace("former", place)]
+    return place === undefined ? [] : [claimOn(place, "former")]
   }
   if (place === undefined) {
     const { own, others } = claimsOf(resource, uuid, rule)
     return [...own, ...others]
   }
-  const claims = [isRemoval(state) ? possible(place, uuid, true) : ofPlace("live", place)]
+  const claims = [isRemoval(state) ? possibleClaim(place, uuid, true) : claimOn(place, "live")]
   if (isFromWaldur(path)) return claims
-  for (const read of pathsReadIn(resource.backend_id)) claims.push(possible(read, uuid, true))
+  for (const read of pathsReadIn(resource.backend_id)) claims.push(possibleClaim(read, uuid, true))
   const types = dataTypesNamedBy(resource)
   types.delete(dataType.value)
-  for (const other of literalPaths(resource, types)) claims.push(possible(other, uuid, false))
+  for (const other of literalPaths(resource, types)) claims.push(possibleClaim(other, uuid, false))
   return claims
 }
 
@@ -111,15 +111,15 @@ export const claimsOfProtected = ({ path, by }: ProtectedPath): ReadonlyArray<Cl
   const claimant = String(shown(by))
   const normalized = normalizedPath(path)
   const paths = normalized === undefined || normalized === "/" ? [] : [normalized]
-  return [...paths, ...pathsReadIn(path)].map((one) => possible(one, claimant, true))
+  return [...paths, ...pathsReadIn(path)].map((one) => possibleClaim(one, claimant, true))
 }
 
-/** What the claims on one directory amount to: of each kind the one with the smallest name, whatever their order. */
+/** What the claims on one directory amount to: of each kind the one with the least claimant, whatever their order. */
 interface Summary {
   readonly live: Claim | undefined
-  /** The next name that is live. */
+  /** The one with the next claimant that is live: for the claimant of `live` it is the other one. */
   readonly next: Claim | undefined
-  /** Number of names that are live, if any is. */
+  /** Number of claimants that are live; meaningless without `live`. */
   readonly lives: number
   readonly possible: Claim | undefined
   readonly region: Claim | undefined
@@ -130,7 +130,10 @@ const leastClaim = (a: Claim | undefined, b: Claim): Claim =>
   a === undefined || (compare(b.claimant, a.claimant) || compare(b.path, a.path)) < 0 ? b : a
 
 const summaryOf = (claims: ReadonlyArray<Claim>): Summary => {
-  let [live, possible, region, owner]: Array<Claim | undefined> = []
+  let live: Claim | undefined
+  let possible: Claim | undefined
+  let region: Claim | undefined
+  let owner: Claim | undefined
   for (const claim of claims) {
     if (claim.kind === "live") live = leastClaim(live, claim)
     if (claim.kind === "possible") possible = leastClaim(possible, claim)
@@ -138,13 +141,13 @@ const summaryOf = (claims: ReadonlyArray<Claim>): Summary => {
     if (claim.owns) owner = leastClaim(owner, claim)
   }
   let next: Claim | undefined
-  const names = new Set<string>()
+  const others = new Set<string>()
   for (const claim of live === undefined || claims.length < 2 ? [] : claims) {
     if (claim.kind !== "live" || claim.claimant === live?.claimant) continue
-    names.add(claim.claimant)
+    others.add(claim.claimant)
     next = leastClaim(next, claim)
   }
-  return { live, next, lives: names.size + 1, possible, region, owner }
+  return { live, next, lives: others.size + 1, possible, region, owner }
 }
 
 const holds = (claim: Claim): boolean => claim.kind !== "former"
@@ -215,7 +218,7 @@ export class ClaimedDirectories implements Occupancy {
     const directory = this.#tree.at(path)
     const known = directory && summaryAt(directory)
     if (known?.live !== undefined) return `is the mount point of ${named(known.live, known)}, which is live`
-    // More than one only if an invalid name (`*`) is on the way; with five names they stay few.
+    // More than one only if an unknown name (`*`) is on the way: few, since a path is built from five names.
     let candidates: ReadonlyArray<Place<Claim>> = [this.#tree.root]
     for (const component of componentsOf(path)) {
       candidates = candidates.flatMap((candidate) =>

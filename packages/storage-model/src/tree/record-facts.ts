@@ -20,7 +20,7 @@ export interface RecordFacts {
   readonly warnings: ReadonlyArray<Warning>
 }
 
-/** @param isContested whether there are several records, at least one of them live */
+/** @param isContested whether the paths of all records with its UUID are protected */
 export const factsOfPlaced = (placed: PlacedResource, isContested: boolean, rule: PathRule): RecordFacts => ({
   claims: claimsOfPlaced(placed, isContested, rule),
   slug: isRemoval(placed.state.value) ? undefined : slugOf(placed.resource, placed.resource),

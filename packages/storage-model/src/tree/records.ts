@@ -80,7 +80,10 @@ export const addRecord = (records: ResourceRecords, resource: WaldurResource): v
   records.refused.push({ resource: worse.resource, refusal })
 }
 
-/** Whether there are several records, at least one of them live: the paths of all of them are protected. */
+/**
+ * Whether the paths of all records with this UUID are protected: a malformed one may be live, or there are several and the
+ * selected one is or may be live.
+ */
 export const isContested = ({ uuid, resources, malformed, best, isMalformedLive }: ResourceRecords): boolean => {
   if (uuid === undefined) return false
   const isBestLive = best !== undefined && livelinessOf(best.resource) > 0
