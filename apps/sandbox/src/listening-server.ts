@@ -24,8 +24,8 @@ export interface ListenerOptions {
   /** 0 means any free port. */
   port: number
   /**
-   * The server's own response, before faults change it. Not called for a fault with a status, a reset or a hang. HEAD arrives
-   * here as GET.
+   * The server's own response, before faults change it. Not called for a fault with a status or a reset, or that hangs before
+   * the response. HEAD arrives here as GET.
    */
   handle: (request: Request, exchange: Exchange) => Response | Promise<Response>
   calls: CallRecorder

@@ -40,12 +40,6 @@ export interface SandboxWaldur extends WaldurControl {
   actingToken: string
   /** All tokens, including one for each kind of user. */
   tokens: typeof TOKENS
-  /** Belongs to a manager with access to capstor only. */
-  partialToken: string
-  /** Belongs to a user that sees no offering: every list is empty, with status 200 and count 0. */
-  blindToken: string
-  /** Rejected with 401 "Token has expired.". */
-  expiredToken: string
 }
 
 export interface SandboxHpcUserApi {
@@ -163,9 +157,6 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
       token: TOKENS.reader,
       actingToken: TOKENS.manager,
       tokens: TOKENS,
-      partialToken: TOKENS.partial,
-      blindToken: TOKENS.blind,
-      expiredToken: TOKENS.expired,
     }),
     hpcUserApi: {
       url: `${hpcUserListener.origin}/`,

@@ -27,7 +27,7 @@ test("a wrong Waldur token and an expired one return different 401s", async () =
   const wrong = await as(`Token ${"0".repeat(40)}`)
   expect(wrong.json).toEqual({ detail: "Invalid token." })
   expect(wrong.headers.get("WWW-Authenticate")).toBe("Token")
-  const expired = await as(`Token ${sandbox.waldur.expiredToken}`)
+  const expired = await as(`Token ${sandbox.waldur.tokens.expired}`)
   expect(expired.status).toBe(401)
   expect(expired.json).toEqual({ detail: "Token has expired." })
 })
@@ -35,7 +35,7 @@ test("a wrong Waldur token and an expired one return different 401s", async () =
 test.each(["marketplace-resources/", "marketplace-provider-offerings/", "marketplace-orders/"])(
   "%s is empty, not forbidden, for a user without a role",
   async (path) => {
-    const response = await as(`Token ${sandbox.waldur.blindToken}`, path)
+    const response = await as(`Token ${sandbox.waldur.tokens.blind}`, path)
     expect(response.status).toBe(200)
     expect(response.json).toEqual([])
     expect(response.headers.get("X-Result-Count")).toBe("0")
@@ -43,7 +43,7 @@ test.each(["marketplace-resources/", "marketplace-provider-offerings/", "marketp
 )
 
 test("a Waldur user with a role in one offering sees only its resources and orders", async () => {
-  const token = `Token ${sandbox.waldur.partialToken}`
+  const token = `Token ${sandbox.waldur.tokens.partial}`
   const slugs = async (path: string, name: string): Promise<Set<unknown>> =>
     new Set((await as(token, `${path}?page_size=300`)).json.map((row: Record<string, unknown>) => row[name]))
   expect(await slugs("marketplace-provider-resources/", "offering_slug")).toEqual(new Set(["capstor"]))

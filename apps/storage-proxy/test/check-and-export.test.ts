@@ -53,8 +53,8 @@ describe("check", () => {
     const sandbox = await aSandbox()
     const [wrongToken, blind, partial, old, wrongSecret, elsewhere] = await Promise.all([
       failing({ WALDUR_API_TOKEN: "0".repeat(40) }),
-      failing({ WALDUR_API_TOKEN: sandbox.waldur.blindToken }),
-      failing({ WALDUR_API_TOKEN: sandbox.waldur.partialToken }),
+      failing({ WALDUR_API_TOKEN: sandbox.waldur.tokens.blind }),
+      failing({ WALDUR_API_TOKEN: sandbox.waldur.tokens.partial }),
       failing({}, { dialect: "7.0.7" }),
       failing({ HPC_USER_CLIENT_SECRET: "hunter2" }),
       failing({ WALDUR_API_URL: sandbox.issuer.baseUrl }),

@@ -81,7 +81,7 @@ describe("export", () => {
 
   test("reports offerings that the token cannot see, because they are missing", async () => {
     const sandbox = await aSandbox()
-    const environment = { ...environmentOf(sandbox), WALDUR_API_TOKEN: sandbox.waldur.partialToken }
+    const environment = { ...environmentOf(sandbox), WALDUR_API_TOKEN: sandbox.waldur.tokens.partial }
     const { code, stderr } = await finished(["export"], { environment })
     expect(code).toBe(0)
     expect(stderr).toMatch(/^Waldur's token does not see the offering vast: its entries are missing$/m)

@@ -321,7 +321,7 @@ describe("the explorer during a failure", () => {
   it("reports a missing list (502) if an upstream fails from the start", async () => {
     const unready = await startServing(sandbox, {
       isReady: false,
-      environment: { WALDUR_API_TOKEN: sandbox.waldur.expiredToken },
+      environment: { WALDUR_API_TOKEN: sandbox.waldur.tokens.expired },
     })
     const page = await openPage(browser, unready.url)
     await page.goto("/explorer/")

@@ -115,7 +115,7 @@ describe("the debug document", () => {
   test("reports an offering that the token does not see as an error in its place", async () => {
     const partial = await aProxy({
       world: aWorld(10),
-      document: ({ waldur }) => ({ waldur_api_token: waldur.partialToken }),
+      document: ({ waldur }) => ({ waldur_api_token: waldur.tokens.partial }),
     })
     const { waldur_offering_details } = await debug("", partial)
     expect(waldur_offering_details.capstor.slug).toBe("capstor")

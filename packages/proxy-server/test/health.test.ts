@@ -195,7 +195,7 @@ describe("checked", () => {
       },
     ])
     expect(
-      (await advice({ document: ({ waldur }) => ({ waldur_api_token: waldur.blindToken }) })).map(({ name }) => name),
+      (await advice({ document: ({ waldur }) => ({ waldur_api_token: waldur.tokens.blind }) })).map(({ name }) => name),
     ).toEqual(["offering capstor", "offering vast", "offering iopsstor"])
     expect(await advice({ prepare: ({ faults }) => faults.set("issuer", { status: 401 }) })).toEqual([
       {

@@ -350,7 +350,7 @@ describe("an unsuitable Waldur", () => {
   test("whose token has no role is 502, and the missing role is reported", async () => {
     const proxy = await aProxy({
       world: aWorld(10),
-      document: ({ waldur }) => ({ waldur_api_token: waldur.blindToken }),
+      document: ({ waldur }) => ({ waldur_api_token: waldur.tokens.blind }),
     })
     expect((await proxy.list()).status).toBe(502)
     const { status, json } = await proxy.ready()
@@ -362,7 +362,7 @@ describe("an unsuitable Waldur", () => {
   test("whose token has a role in one offering serves that one, with a warning for each other", async () => {
     const proxy = await aProxy({
       world: aWorld(),
-      document: ({ waldur }) => ({ waldur_api_token: waldur.partialToken }),
+      document: ({ waldur }) => ({ waldur_api_token: waldur.tokens.partial }),
     })
     const { status, json } = await proxy.list("page_size=500")
     expect(status).toBe(200)
@@ -390,7 +390,7 @@ describe("an unsuitable Waldur", () => {
   test("whose token expired is 502", async () => {
     const proxy = await aProxy({
       world: aWorld(6),
-      document: ({ waldur }) => ({ waldur_api_token: waldur.expiredToken }),
+      document: ({ waldur }) => ({ waldur_api_token: waldur.tokens.expired }),
     })
     expect((await proxy.list()).status).toBe(502)
     expect((await proxy.ready()).json.upstreams.waldur.detail).toMatch(/token.*expired/)

@@ -101,7 +101,7 @@ export const TOKENS = {
   blind: "cf8ffa4495abb17590ab5df3e47b0ff55146a5b8",
   /** A reader of the provider: all that a storage proxy needs. */
   reader: "3f8e2b07c1d94a65b8e0f7a2946d1c53e07b9a4f",
-  /** Rejected as expired. */
+  /** Rejected with 401 "Token has expired.". */
   expired: "d021ce5027f33b1c7d3175f304c43c388502639b",
 } as const
 

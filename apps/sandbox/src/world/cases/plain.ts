@@ -73,7 +73,7 @@ export const PLAIN = [
   ),
   spec(
     "same-project-other-type",
-    "a second resource of a project, with another data type",
+    "a second resource of a project, with another data type, created at the same microsecond as the one before",
     "ethz",
     "climphys",
     "Storylines of extreme events",
