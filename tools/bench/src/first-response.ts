@@ -11,15 +11,15 @@ import type { AskedList } from "./sandbox-process.ts"
 export const firstHead =
   "resources | Waldur | first response | plain read | ratio | first snapshot (log) | processor time to the first response | of the plain read"
 
-/** Waldur's latency in milliseconds, and how many times the plain read the first response may take. */
-const maxRatio = [
+/** For each latency of Waldur in milliseconds: how many times the plain read the first response may take. */
+const maxRatios = [
   [0, 3],
   [40, 2],
 ] as const
 
 export const measureFirst = async (bench: Bench): Promise<void> => {
   const { resources, sandbox, quick } = bench
-  for (const [latency, most] of maxRatio) {
+  for (const [latency, most] of maxRatios) {
     await sandbox.latency(latency)
     // The first start shows which lists the proxy walks, and warms sandbox, disk and compiled code.
     await sandbox.clear()
@@ -62,6 +62,7 @@ const readPlainly = async ({ environment }: Bench, lists: ReadonlyArray<AskedLis
   const env = { PATH: process.env.PATH }
   const child = watch(spawn(program, parameters, { stdio: ["ignore", "pipe", "inherit"], env }))
   let took = 0
+  // It prints one line, when it has read everything.
   child.stdout.once("data", () => {
     took = performance.now() - spawnedAt
   })

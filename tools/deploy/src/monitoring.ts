@@ -4,7 +4,9 @@ import { readFile } from "node:fs/promises"
 import { readYaml } from "./read-yaml.ts"
 
 /** An alert in Prometheus' format. */
-interface Alert extends Readonly<Record<"alert" | "for", string>> {
+interface Alert {
+  readonly alert: string
+  readonly for?: string
   readonly labels?: Readonly<Record<string, string>>
   readonly annotations?: Readonly<Record<string, string>>
 }
@@ -13,8 +15,9 @@ interface Alert extends Readonly<Record<"alert" | "for", string>> {
 const optional = new Set(["storage_proxy_shared_cache_up"])
 
 /**
- * Checks what linters do not: that each alert has a severity, a runbook link and a test in which it fires, that the runbook
- * has that heading, and that alerts and dashboard use only metrics that the proxy exports. Returns a summary line.
+ * Checks what linters do not: that each alert has a duration, a severity, a summary, a description, a runbook link and a test
+ * in which it fires, that the runbook has that heading, and that alerts and dashboard use only metrics that the proxy exports.
+ * Returns a summary line; throws an error that lists all faults.
  *
  * @param metrics the names of a running proxy's metrics; undefined if none is running
  */
@@ -37,7 +40,7 @@ export const checkMonitoring = async (workspace: string, metrics: ReadonlySet<st
     if (!/^(critical|warning)$/.test(labels?.severity ?? "")) faults.push(`${alert} has no valid severity`)
     if (!annotations?.summary || !annotations.description) faults.push(`${alert} has no summary or description`)
     if (!annotations?.runbook_url?.endsWith(runbook)) faults.push(`${alert} has no link to its runbook`)
-    if (!tests.some((labels) => labels.includes(`alertname="${alert}"`))) faults.push(`no test expects ${alert}`)
+    if (!tests.some((fired) => fired.includes(`alertname="${alert}"`))) faults.push(`no test expects ${alert}`)
     if (!headings.has(alert)) faults.push(`docs/operations.md has no heading "${alert}"`)
   }
   const named = `${rules}${dashboard}`.match(/\b(storage_proxy|process|nodejs)_[a-z0-9_]+/g) ?? []

@@ -64,7 +64,7 @@ export const oracleOf = (about: {
     window.from >= gid.provenAt ||
     (window.from >= gid.from + (gid.isLate ? retryGidAfter + 2000 : 0) && !wasFailing(window))
 
-  /** A guard's entries are as old as the list, so the window includes a loss that they outlast. */
+  /** The losses because of which a guard may keep an entry. A list is as old as what it keeps, so its window reaches back to them. */
   const lossesIn = ({ place }: Past, { from, to }: Window) =>
     history.losses.filter((loss) => loss.offeringSlug === place.offeringSlug && overlaps(loss, from, to))
 
@@ -75,7 +75,7 @@ export const oracleOf = (about: {
 
   return (window, filter) => {
     const seen = [...history.pasts.values()]
-      // A malformed record's place may be wrong, but every filter protects its data.
+      // A malformed record counts under every filter: it has no entry, but holds back removals.
       .filter(({ place }) => place.protects !== undefined || isWanted(place, filter))
       .map((past) => observationOf(past, window, lossesIn(past, window)))
       .filter(({ versions }) => versions.length > 0)
@@ -122,12 +122,14 @@ const observationOf = (past: Past, window: Window, losses: ReadonlyArray<Loss>) 
   const valid = past.versions.filter((version) => overlaps(version, window.from, window.to))
   const known = valid.flatMap(({ value }) => value ?? [])
   const versions = known.filter((facts) => !isHidden(facts))
-  const isRemoved = versions.some(isRemoval)
+  const mayBeRemoved = versions.some(isRemoval)
   // Resources and their orders come from two lists, one of which may be read before a change and the other after it. Even
   // then, data that must stay never appears as removed.
-  if (known.length < valid.length || known.some((facts) => facts.order === undefined || isHidden(facts))) {
+  const mayLackOrder =
+    known.length < valid.length || known.some((facts) => facts.order === undefined || isHidden(facts))
+  if (mayLackOrder) {
     for (const facts of known) {
-      if (facts.order === undefined || (isBeingRemoved(facts.state) && !isRemoved)) continue
+      if (facts.order === undefined || (isBeingRemoved(facts.state) && !mayBeRemoved)) continue
       versions.push(withoutOrder(facts))
     }
   }
@@ -137,7 +139,8 @@ const observationOf = (past: Past, window: Window, losses: ReadonlyArray<Loss>) 
     mayBeKept: losses.length > 0,
     /** What the provider sees, in every way in which it may have been read. */
     versions: versions as ReadonlyArray<Facts>,
-    isAlways: valid.every(({ value }) => value !== undefined && stateSeen(value) !== undefined),
+    /** Whether the resource exists, visible to the provider, throughout the window. */
+    isAlways: valid.every(({ value }) => value !== undefined && !isHidden(value)),
   }
 }
 
@@ -208,7 +211,7 @@ const passes = (facts: Facts, { state, status }: Filter): boolean =>
 const keyOf = (itemId: string, { offeringSlug, dataType }: Pick<Facts, "offeringSlug" | "dataType">): string =>
   `${itemId} ${offeringSlug} ${dataType}`
 
-/** Caches the encoded entry for each name and guard state. */
+/** Caches the encoded entry for each name and guard state. The GID of a project and Waldur's address never change. */
 const encodedBefore = new WeakMap<Facts, Map<string, string>>()
 const encoded = (facts: Facts, around: Parameters<typeof expectedEntry>[1]): string => {
   const known = encodedBefore.get(facts) ?? new Map<string, string>()

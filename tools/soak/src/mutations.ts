@@ -262,7 +262,7 @@ const mutatorOf = (around: World, stop: AbortSignal) => {
   }
 }
 
-/** The maximum number at the same time: the proxy checks each of them for each removal. */
+/** The maximum number at the same time: the oracle checks each of them for each removal. */
 const maxMalformed = 20
 
 /** Ways to malform a live record with data at `path`, so that by the contract only its path is usable. */
