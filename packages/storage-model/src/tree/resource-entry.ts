@@ -76,11 +76,8 @@ export const resourceEntry = (
   if (Result.isFailure(places)) return badData(places.failure)
   const decided: Docket = { rulings: [], remarks: [...brokenFolders(resource)] }
   const permission = permissionsOf(places.success)
-  if (isRefusal(permission)) {
-    enter(decided, permission)
-    return refused(permission, decided)
-  }
-  enter(decided, { rulings: [permission], remarks: permission.remarks })
+  enter(decided, isRefusal(permission) ? permission : { rulings: [permission], remarks: permission.remarks })
+  if (isRefusal(permission)) return refused(permission, decided)
   const claim = claimOnPath(resource, state, path, occupancy)
   enter(decided, claim)
   if (isRefusal(claim)) return refused(claim, decided)
