@@ -25,7 +25,7 @@ export const explain = Command.make(
   {
     what: Argument.String("what").pipe(
       Argument.withDescription(
-        "A UUID of a resource, customer or offering; a slug of one of them or of a project; or a mount point",
+        "A UUID of a resource, customer or offering; a slug of a resource, project, customer or provider; or a mount point",
       ),
     ),
     config: configFlag,

@@ -13,6 +13,9 @@ import { closeStalledReaders } from "./stalled-readers.ts"
 import { Telemetry, telemetryFor } from "./telemetry/telemetry.ts"
 import { withShownDefault } from "./valued-flag.ts"
 
+/** A host as in a URL: an IPv6 address in brackets. */
+const bracketed = (host: string): string => (host.includes(":") ? `[${host}]` : host)
+
 /** The server cannot listen at the address. */
 export class CannotListen extends Data.TaggedError("CannotListen")<{
   readonly host: string
@@ -20,7 +23,7 @@ export class CannotListen extends Data.TaggedError("CannotListen")<{
   readonly code: string
 }> {
   override get message() {
-    return `Cannot listen at ${this.host}:${this.port}: ${reasons[this.code] ?? this.code}`
+    return `Cannot listen at ${bracketed(this.host)}:${this.port}: ${reasons[this.code] ?? this.code}`
   }
 }
 
@@ -119,9 +122,9 @@ const httpServer = (host: string, port: number, reread: ReturnType<typeof reread
           }),
         ),
       )
-      const address = server.address()
-      const shown = typeof address === "object" && address !== null ? address.port : port
-      const url = `http://${host.includes(":") ? `[${host}]` : host}:${shown}`
+      const bound = server.address()
+      const { address, port: boundPort } = typeof bound === "object" && bound !== null ? bound : { address: host, port }
+      const url = `http://${bracketed(address)}:${boundPort}`
       yield* Effect.logInfo(`Serving at ${url}`).pipe(logEvent("listening"), Effect.annotateLogs({ url }))
     }),
   )
@@ -133,7 +136,7 @@ export const serve = Command.make(
     config: configFlag,
     host: Flag.String("host").pipe(
       Flag.filter(
-        // Node would listen at all addresses: an unset variable in a script must not expose the list.
+        // With an empty host, Node would listen at all addresses: an unset variable in a script must not expose the list.
         (host) => host.trim() !== "",
         () => "Expected an address or a name, got an empty string",
       ),
@@ -187,8 +190,8 @@ export const serve = Command.make(
   Command.withDescription("Serve the storage resources over HTTP"),
   Command.withExamples([
     {
-      command: "storage-proxy serve --config config.yaml --host 0.0.0.0 --port 8080",
-      description: "Serve on all addresses",
+      command: "storage-proxy serve --config config.yaml --host :: --port 8080",
+      description: "Serve at all addresses",
     },
   ]),
 )

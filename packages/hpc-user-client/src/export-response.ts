@@ -79,7 +79,7 @@ const gidFrom = (values: ReadonlySet<unknown>, minGid: number, maxGid: number): 
 const refusal = (gid: number, minGid: number, maxGid: number): string | undefined => {
   if (gid < minGid) return `below ${minGid}`
   if (gid > maxGid) return `above ${maxGid}`
-  return reserved.includes(gid) ? "reserved for the user nobody" : undefined
+  return reserved.includes(gid) ? "reserved, never a project's group" : undefined
 }
 
 /**

@@ -53,6 +53,19 @@ describe("an explanation", () => {
     expect(json.found[0].entry.mountPoint.default).toBe("/elsewhere/data")
   })
 
+  test("masks a secret in a finding, and where the next step quotes it", async () => {
+    const proxy = await aProxy({ world: aWorld(6) })
+    const row = rowOf(proxy.sandbox.world, 3)
+    const { clientSecret } = proxy.sandbox.hpcUserApi
+    row.project_slug = clientSecret
+    const { text, json } = await explanationOf(proxy, row.uuid)
+    expect([json.found[0].skipped.code, json.found[0].next.what]).toEqual([
+      "gid-unknown",
+      expect.stringContaining("***"),
+    ])
+    expect(text).not.toContain(clientSecret)
+  })
+
   test.each([
     ["an unknown UUID", "00000000-0000-4000-8000-000000000000"],
     ["a slug", "capstor"],

@@ -94,6 +94,16 @@ describe("an introspected token", () => {
     expect(proxy.logs.filter((line) => line.includes('"event":"token-refused"')).length).toBe(tokens.length)
   })
 
+  test("that is refused without asking the issuer is logged as such", async () => {
+    const proxy = await introspecting()
+    const { issuer } = proxy.sandbox
+    await proxy.bearing(await issuer.issueToken({}, { expiresIn: -1000 }))
+    await proxy.bearing("abcdefghijkl")
+    const refused = proxy.logs.filter((line) => line.includes('"event":"token-refused"'))
+    expect(refused[0]).toContain("expired; the issuer was not asked")
+    expect(refused[1]).toContain("the issuer does not report it as active")
+  })
+
   test("is checked as a JWT is: another kind, another audience, from the future, without a role", async () => {
     const cases = [
       [{ typ: "ID" }, 401, "The token is not a bearer access token"],

@@ -8,10 +8,11 @@ import { Agent, get } from "node:http"
 import { buffer } from "node:stream/consumers"
 import { setTimeout as pause } from "node:timers/promises"
 
-const [url = "", connections, perSecond = 1, seconds = 1] = process.argv.slice(2, 6).map((text) => Number(text) || text)
+const [url = "", ...numbers] = process.argv.slice(2, 6)
+const [connections = 1, perSecond = 1, seconds = 1] = numbers.map(Number)
 const headers = JSON.parse(process.argv[6] ?? "{}")
-const agent = new Agent({ keepAlive: true, maxSockets: Number(connections) })
-const requests = Number(perSecond) * Number(seconds)
+const agent = new Agent({ keepAlive: true, maxSockets: connections })
+const requests = perSecond * seconds
 const latencies: Array<number> = []
 let failures = 0
 
@@ -20,9 +21,10 @@ const send = async () => {
   const sentAt = performance.now()
   try {
     await new Promise<void>((resolve, reject) => {
-      get(String(url), { agent, headers }, (response) => {
-        if (response.statusCode !== 200) failures += 1
-        buffer(response).then(() => resolve(), reject)
+      get(url, { agent, headers }, (response) => {
+        const { statusCode } = response
+        const ended = () => (statusCode === 200 ? resolve() : reject(new Error(`status ${statusCode}`)))
+        buffer(response).then(ended, reject)
       }).on("error", reject)
     })
     latencies.push(performance.now() - sentAt)
@@ -32,7 +34,7 @@ const send = async () => {
 }
 const sent: Array<Promise<void>> = []
 while (sent.length < requests) {
-  const early = begin + (sent.length * 1000) / Number(perSecond) - performance.now()
+  const early = begin + (sent.length * 1000) / perSecond - performance.now()
   if (early > 0) await pause(early)
   sent.push(send())
 }

@@ -40,7 +40,9 @@ const restrainedFor = 30_000
 const restrainedInARow = 20
 const restrainedPerSecond = 5
 
-type Introspected = { readonly active: false } | { readonly active: true; readonly claims: TokenClaims }
+/** Not active, and why, for the log. */
+type Inactive = { readonly active: false; readonly reason: string }
+type Introspected = Inactive | { readonly active: true; readonly claims: TokenClaims }
 
 /**
  * Verifies access tokens by introspection (RFC 7662), as our own client. A response is cached for the token's lifetime,
@@ -77,9 +79,9 @@ export const makeIntrospection = ({
     }
     const response = yield* issuer.ask("introspection", request, { secrets: [secret, token], countsStatus: isTrusted })
     const claims = decodeClaims(response)
-    return response.active && Result.isSuccess(claims)
-      ? ({ active: true, claims: claims.success } satisfies Introspected)
-      : ({ active: false } satisfies Introspected)
+    if (!response.active) return inactiveBecause(`the issuer does not report it as active for ${client.clientId}`)
+    if (Result.isFailure(claims)) return inactiveBecause("the issuer reports it as active, but with unreadable claims")
+    return { active: true, claims: claims.success } satisfies Introspected
   })
 
   // By `tokenDigest`.
@@ -88,8 +90,8 @@ export const makeIntrospection = ({
     maxSize: maxClaims,
     sizeCalculation: ({ claims }) => JSON.stringify(claims).length + 1,
   })
-  /** When each is due for another call. */
-  const inactive = new LRUCache<string, number>({ max: capacity })
+  /** Each with the time at which it is due for another call. */
+  const inactive = new LRUCache<string, Inactive & { readonly until: number }>({ max: capacity })
 
   const trusted = makeSharedCalls(trustedAtOnce, issuerTimeout)
   const unknown = makeSharedCalls(unknownAtOnce, issuerTimeout)
@@ -106,7 +108,7 @@ export const makeIntrospection = ({
       const now = yield* elapsedMillis
       if (!response.active) {
         active.delete(digest)
-        inactive.set(digest, now + cachedForAtMost)
+        inactive.set(digest, { ...response, until: now + cachedForAtMost })
         return response
       }
       const left = (response.claims.exp ?? 0) * 1000 - (yield* Clock.currentTimeMillis)
@@ -140,20 +142,25 @@ export const makeIntrospection = ({
     const now = yield* elapsedMillis
     const kept = active.get(digest)
     if (kept !== undefined && now < kept.until) return { active: true, claims: kept.claims } satisfies Introspected
-    if (now < (inactive.get(digest) ?? now)) return inactiveToken
+    const refused = inactive.get(digest)
+    if (refused !== undefined && now < refused.until) return refused
     // A JWT that by its own claims is from another issuer or expired.
     const { iss, exp } = unverifiedClaims(token)
     const isOver = typeof exp === "number" && exp <= (yield* Clock.currentTimeMillis) / 1000 - leeway
-    if ((iss !== undefined && iss !== auth.issuer) || isOver) return inactiveToken
+    if ((iss !== undefined && iss !== auth.issuer) || isOver) {
+      return inactiveBecause("by its own claims it is from another issuer or expired; the issuer was not asked")
+    }
     if (kept !== undefined) return yield* askAboutTrusted(token, digest)
     const isCalm = unknown.count() < unknownAtOnce && !isRestrained(now)
     if (isCalm || unknown.has(digest)) return yield* askAboutUnknown(token, digest)
     switch (iss === undefined ? "unknown" : yield* signatureOf(keys, token)) {
       case "genuine":
         return yield* askAboutTrusted(token, digest)
-      case "forged":
-        inactive.set(digest, now + cachedForAtMost)
-        return inactiveToken
+      case "forged": {
+        const forged = inactiveBecause("its signature is wrong; the issuer was not asked")
+        inactive.set(digest, { ...forged, until: now + cachedForAtMost })
+        return forged
+      }
       default:
         if (mayAsk(now)) return yield* askAboutUnknown(token, digest)
         return yield* new IssuerUnavailable({
@@ -176,16 +183,16 @@ export const makeIntrospection = ({
         fault: "inactive",
         log: {
           ...selfDescription(unverifiedClaims(token), auth),
-          reason: `the issuer does not report it as active for ${client.clientId}`,
+          reason: response.reason,
         },
       })
     }
     return yield* Effect.fromResult(check(response.claims))
   })
-  // "none" is not an active token, which an issuer that accepts our calls confirms.
+  // The token "none" is made up: an issuer that accepts our calls reports it as inactive, and only a failed call counts.
   return { recall, verify, ready: Effect.asVoid(introspect("none", true)) }
 }
 
-const inactiveToken: Introspected = { active: false }
+const inactiveBecause = (reason: string): Inactive => ({ active: false, reason })
 
 const decodeClaims = Schema.decodeUnknownResult(TokenClaims)

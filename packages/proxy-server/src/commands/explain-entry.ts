@@ -10,7 +10,7 @@ import { type OnProgress, onceLayer } from "./read-once.ts"
 
 /** The model's explanation, with what helps if nothing was found. */
 export interface EntryExplanation extends Explanation {
-  /** Slugs of the configured offerings: nothing else can be found. */
+  /** Slugs of the configured offerings: only their resources are searched. */
   readonly offerings: ReadonlyArray<string>
   /**
    * If nothing was found: at most three existing names of the same kind, those that begin with the text before those that

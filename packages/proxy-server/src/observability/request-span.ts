@@ -25,11 +25,11 @@ export const requestSpans = (routeOf: (path: string) => string | undefined): Eff
   Effect.map(Effect.context<never>(), (context): RequestSpans => {
     const clock = Context.get(context, Clock.Clock)
     const begin = (c: HonoContext, { parent }: ObservedRequest): Tracer.Span => {
-      // Only standard methods name spans; all others share one name.
-      const method = methods.has(c.req.method) ? c.req.method : "_OTHER"
+      // Only standard methods name spans; all others share the conventions' name.
+      const [name, method] = methods.has(c.req.method) ? [c.req.method, c.req.method] : ["HTTP", "_OTHER"]
       const route = routeOf(c.req.path)
       return Effect.runSyncWith(context)(
-        Effect.makeSpan(route === undefined ? method : `${method} ${route}`, {
+        Effect.makeSpan(route === undefined ? name : `${name} ${route}`, {
           kind: "server",
           attributes: {
             "http.request.method": method,

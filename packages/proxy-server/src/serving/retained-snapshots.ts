@@ -10,7 +10,10 @@ const idOf = ({ snapshot }: TimedSnapshot): string => snapshot.entries.id
 
 /** An empty store of the newest snapshot and of earlier ones whose pages a caller may still be walking through. */
 export const retainedSnapshots = () => {
-  /** Oldest first, each with the time in milliseconds at which it was replaced. */
+  /**
+   * Oldest first, after those from other replicas. Each with the time in milliseconds at which it was replaced, or came from
+   * another replica.
+   */
   let kept: ReadonlyArray<{ readonly taken: TimedSnapshot; readonly replacedAt: number }> = []
   return {
     /** Makes a snapshot the newest. It replaces one with the same id. */
@@ -28,7 +31,9 @@ export const retainedSnapshots = () => {
     },
     /** Adds a snapshot from another replica, for the rest of a walk that began there. */
     putEarlier: (taken: TimedSnapshot, now: number): void => {
-      kept = [{ taken, replacedAt: now }, ...kept.filter((one) => idOf(one.taken) !== idOf(taken))]
+      // A refresh may have taken it meanwhile, even as the newest.
+      if (kept.some((one) => idOf(one.taken) === idOf(taken))) return
+      kept = [{ taken, replacedAt: now }, ...kept]
     },
     get: (id: string): TimedSnapshot | undefined => kept.find(({ taken }) => idOf(taken) === id)?.taken,
   }

@@ -33,7 +33,10 @@ export interface Decision {
   readonly reason: string
 }
 
-/** The subject: a UUID of a resource, customer or offering; a slug of one of them or of a project; or a mount point. */
+/**
+ * The subject: a UUID of a resource, customer or offering; a slug of a resource, project, customer or provider; or a
+ * mount point.
+ */
 export type Lookup = { readonly uuid: string } | { readonly slug: string } | { readonly path: string }
 
 /** Parses user input: a path begins with a slash, a UUID may have dashes or not, anything else is a slug. */
@@ -68,7 +71,9 @@ export interface Explained {
   readonly uuid: string | null
   readonly slug: string | null
   readonly offeringSlug: string | null
-  /** `null` if it is skipped. */
+  /**
+   * `null` if it is skipped, and for a tenant or customer for which no directory may be served: a warning then says why.
+   */
   readonly entry: StorageEntry | null
   /** From the tenant down; empty for a tenant. */
   readonly parents: ReadonlyArray<ExplainedParent>
@@ -76,17 +81,17 @@ export interface Explained {
   readonly below: ReadonlyArray<ResourceBelow>
   /** The decisions, in the order in which they were made. */
   readonly notes: ReadonlyArray<Decision>
-  /** Why it is skipped; `null` if it is served. */
+  /** Why it is skipped, else `null`. */
   readonly skipped: Skipped | null
   readonly warnings: ReadonlyArray<Warning>
-  /** What must happen for it to appear or to reach its next state; `null` for a tenant or customer that is served. */
+  /** What must happen for it to appear or to reach its next state; `null` for a tenant or customer that is not skipped. */
   readonly next: NextStep | null
 }
 
 /** The result of a `Lookup`. */
 export interface Explanation {
   readonly ask: Lookup
-  /** In this order: tenants, customers, resources in list order, records without a place in the list. */
+  /** In this order: tenants and customers in list order, resources in list order, records without a place in the list. */
   readonly found: ReadonlyArray<Explained>
   /** How many of each were searched. */
   readonly lookedAt: {
@@ -185,8 +190,9 @@ const foundIn = (ask: Lookup) => {
     const { placed, refusal } = outcome
     for (const parent of [tenant, customer]) parent?.asked?.below.push(belowOf(resource, outcome))
     if (!asksForRecord(ask, resource)) return
-    const firstOf = [tenant, customer].filter((parent) => parent?.group.first === member)
-    const remarks = [member.path, ...firstOf.map((parent) => parent?.outcome), outcome].flatMap(
+    // Findings about a tenant or customer name its first resource, in the list of warnings too.
+    const parentsWithThisFirst = [tenant, customer].filter((parent) => parent?.group.first === member)
+    const remarks = [member.path, ...parentsWithThisFirst.map((parent) => parent?.outcome), outcome].flatMap(
       (decided) => decided?.remarks ?? [],
     )
     const rulings = [...placementRulings(member), ...outcome.rulings]

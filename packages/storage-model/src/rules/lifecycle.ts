@@ -47,10 +47,10 @@ export const isRemoval = (state: string): boolean => state === "Terminating" || 
 const atProvider = new Set(["pending-provider", "executing"])
 
 /**
- * Whether a removal lacks the order that it needs: a Terminating resource has no order in progress, one of another type,
- * or one in an unknown state, such as a state of a later Waldur version. A Terminated resource needs no order, but an
- * order in progress of an unknown type, such as a restoration, blocks its removal. Values compare exactly, so a doubtful
- * case is not removed.
+ * Whether a removal lacks the order that it needs. A Terminating resource needs a Terminate order that is pending-provider
+ * or executing: one that has ended, or is in a state of a later Waldur version, does not count. A Terminated resource needs
+ * none, but an order in progress of an unknown type, such as a restoration, blocks its removal. Values compare exactly, so a
+ * doubtful case is not removed.
  *
  * @param state as the provider sees it
  */
