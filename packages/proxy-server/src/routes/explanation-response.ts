@@ -53,7 +53,10 @@ const Explained = named(
   }),
 )
 
-/** The response: what `storage-proxy explain --json` prints, and where it comes from. */
+/**
+ * The response: what `storage-proxy explain --json` prints, masked, without `ask` and `nearest`; with its origin and what a
+ * guard holds back.
+ */
 export const ExplanationResponse = named(
   "Explanation",
   Schema.Struct({
@@ -103,6 +106,8 @@ export const explanationResponse = Effect.fn("explanationResponse")(function* (u
       notes: maskValue(one.notes, text),
       skipped: one.skipped && shown(one.skipped),
       warnings: one.warnings.map(shown),
+      // It quotes the same finding.
+      next: one.next && { ...one.next, what: text(one.next.what) },
     })),
     lookedAt: explanation.lookedAt,
     offerings: explanation.offerings,
