@@ -12,18 +12,29 @@ import { exportEntries } from "./export.ts"
 import { serve } from "./serve.ts"
 import { tree } from "./tree.ts"
 
-let isStopping = false
+let isServing = false
 
 const storageProxy = Command.make("storage-proxy").pipe(
   Command.withDescription(
-    "Serves Waldur's storage resources to the storage management systems. Exit codes: 0 done, or stopped by a signal; 1 something failed; 2 the configuration or the command line is wrong; 3 what `explain` was asked for is not in the list; 4 `diff` found differences.",
+    "Serves Waldur's storage resources to the storage management systems. Exit codes: 0 done, or `serve` stopped by a signal; 1 something failed; 2 the configuration or the command line is wrong; 3 what `explain` was asked for is not in the list; 4 `diff` found differences; 130 or 143 ended by SIGINT or SIGTERM.",
   ),
-  Command.withSubcommands([serve, check, exportEntries, tree, explain, diff]),
+  Command.withSubcommands([
+    serve.pipe(Command.provideEffectDiscard(Effect.sync(() => void (isServing = true)))),
+    check,
+    exportEntries,
+    tree,
+    explain,
+    diff,
+  ]),
 )
 
-/** The code from `exit-codes.ts`; 130 or 143 if a second signal ended the process. */
+/** The code of a command that the first signal ended before it was done. */
+let codeOfSignal: number | undefined
+
+/** Only `serve` is done when a signal stops it: any other command has not done its work. */
 const exitCode = (exit: Exit.Exit<unknown, unknown>): number => {
-  if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return exitCodes.done
+  if (Exit.isSuccess(exit)) return exitCodes.done
+  if (Cause.hasInterruptsOnly(exit.cause)) return isServing ? exitCodes.done : (codeOfSignal ?? exitCodes.failed)
   const error = Cause.findErrorOption(exit.cause)
   if (error._tag === "None") {
     const [fault] = Cause.prettyErrors(exit.cause)
@@ -45,8 +56,8 @@ for (const [signal, number] of [
   ["SIGTERM", 15],
 ] as const) {
   process.on(signal, () => {
-    if (isStopping) process.exit(128 + number)
-    isStopping = true
+    if (codeOfSignal !== undefined) process.exit(128 + number)
+    codeOfSignal = 128 + number
   })
 }
 

@@ -1,6 +1,6 @@
-/** The exit codes of the process. */
+/** The exit codes of the process. A signal adds its number to 128. */
 export const exitCodes = {
-  /** Done, or stopped by a signal. */
+  /** Done; `serve`: also if a signal stopped it. */
   done: 0,
   /** Something failed: an upstream, a file, a check. */
   failed: 1,

@@ -112,7 +112,10 @@ describe("export", () => {
     expect(await readdir(directory)).toEqual(["entries.json"])
   })
 
-  test("ended by SIGTERM leaves the old file, and nothing beside it", async () => {
+  test.each([
+    ["SIGTERM", 143],
+    ["SIGINT", 130],
+  ] as const)("ended by %s leaves the old file, nothing beside it, and exit code %i", async (signal, code) => {
     const sandbox = await aSandbox()
     const directory = await aDirectory()
     const path = join(directory, "entries.json")
@@ -120,8 +123,8 @@ describe("export", () => {
     const hanging = sandbox.faults.set("waldur", { hang: true })
     const { child, ended } = await run(["export", "--out", path], { environment: environmentOf(sandbox) })
     await until(() => hanging.struck > 0)
-    child.kill("SIGTERM")
-    expect(await ended).toBe(0)
+    child.kill(signal)
+    expect(await ended).toBe(code)
     expect(await readFile(path, "utf8")).toBe("old")
     expect(await readdir(directory)).toEqual(["entries.json"])
   })
