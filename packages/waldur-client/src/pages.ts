@@ -28,6 +28,7 @@ export interface Lean {
 
 /** What a read may consume; mutable, one for each read. */
 export interface Budget {
+  /** Rows received, again each time a range is read in another page size. */
   rows: number
   /** Calls for pages. */
   pages: number
@@ -58,12 +59,12 @@ interface Attempt {
 }
 
 /**
- * The page size that is actually used, if it differs from the requested one: a gateway may cut it, possibly differently for
- * each request. A page that is not full has a smaller size, unless the list ends with it.
+ * The size to read the page's range in, if the page may not have the requested one: a gateway may cut it, possibly differently
+ * for each request. A page that is not full has a smaller size, unless the list ends with it. `undefined`: the page is used.
  *
  * @param start the index of its first row, if the page has the requested size
  */
-const sizeUsed = (page: ListPage, start: number, asked: number, last: Attempt): number | undefined => {
+const sizeToTry = (page: ListPage, start: number, asked: number, last: Attempt): number | undefined => {
   const received = page.rows.length
   const end = start + received
   if (received === 0 || received === asked || end === last.end || last.tried >= maxSizes) return undefined
@@ -73,7 +74,7 @@ const sizeUsed = (page: ListPage, start: number, asked: number, last: Attempt): 
   return last.tried === 0 ? received : Math.min(received, Math.max(1, Math.floor(asked / 2)))
 }
 
-/** The rows of a page from one index to another; the page itself if these are all, so that it can be recognised. */
+/** The rows of a page from one index to another; the page itself if these are all: `known.ts` recognises it by its list of rows. */
 const partOf = (page: ListPage, from: number, to: number): ListPage =>
   from === 0 && to >= page.rows.length ? page : { ...page, rows: page.rows.slice(from, to) }
 
@@ -128,10 +129,15 @@ export const readPage = (
     )
 
   /**
-   * Whether a page that is not full, of a size that has worked, is the last one. Without a count and `Link`, the next page
-   * shows it; a smaller size would not, if the server uses a size of its own.
+   * Whether the next page shows that this one is the last. It is only requested after a page that is not full, of a size that
+   * has worked, without a count and `Link`: a smaller size would not show it, if the server uses a size of its own.
    */
-  const isLast = (page: ListPage, at: number, of: number, { tried }: Attempt): Effect.Effect<boolean, WaldurError> =>
+  const endsBeforeNext = (
+    page: ListPage,
+    at: number,
+    of: number,
+    { tried }: Attempt,
+  ): Effect.Effect<boolean, WaldurError> =>
     page.total !== undefined ||
     page.hasNext !== undefined ||
     page.rows.length >= of ||
@@ -159,10 +165,10 @@ export const readPage = (
         const pages = yield* ask(at, of, wanted.fields).pipe(
           Effect.flatMap((page) =>
             Effect.gen(function* () {
-              const used = sizeUsed(page, start, of, last)
-              return used === undefined || (yield* isLast(page, at, of, last))
+              const next = sizeToTry(page, start, of, last)
+              return next === undefined || (yield* endsBeforeNext(page, at, of, last))
                 ? [partOf(page, within[0] - start, within[1] - start)]
-                : yield* between(...within, used, { tried: last.tried + 1, end: start + page.rows.length })
+                : yield* between(...within, next, { tried: last.tried + 1, end: start + page.rows.length })
             }),
           ),
           Effect.tapError((error) =>
@@ -186,7 +192,7 @@ export const readPage = (
                     between(...within, of),
                   ),
           ),
-          // The first page always exists, so its 404 is a failure.
+          // A 404 of the range's first page is the caller's: page 1 always exists, so there it is a failure.
           Effect.catchIf(
             (error) => found.length > 0 && isGone(error),
             () => Effect.succeed([]),
@@ -205,7 +211,7 @@ export const readPage = (
   const lean = (place: number): Effect.Effect<ReadonlyArray<ListPage>, WaldurError> =>
     Effect.gen(function* () {
       yield* Effect.logWarning(
-        `The row at place ${place + 1} of ${call} is ${tooLargeText(calls)}; it is read with few fields`,
+        `The row at place ${place + 1} of ${call} is ${tooLargeText(calls)}; it is ${wanted.lean === undefined ? "skipped" : "read with few fields"}`,
       ).pipe(Effect.annotateLogs({ event: "waldur-row-too-large", place: place + 1 }))
       for (const fields of wanted.lean?.fields ?? []) {
         const page = yield* ask(place + 1, 1, fields).pipe(Effect.asSome, noneIfTooLarge)
@@ -233,9 +239,9 @@ export const readPage = (
 }
 
 const inWords: Record<keyof Budget, string> = {
-  rows: "more rows than any Waldur has",
-  pages: "more pages than any Waldur has",
-  bytes: "more bytes than fit into memory",
+  rows: "too many rows",
+  pages: "too many pages",
+  bytes: "too many bytes",
   tooLarge: "too many rows that are too large",
 }
 

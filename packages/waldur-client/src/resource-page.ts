@@ -26,8 +26,11 @@ export interface ResourcePage {
 }
 
 const maxPageSize = 300
-/** A page that is too large is read in smaller ones and returned as one. */
-const budget: Readonly<Budget> = { rows: maxPageSize, pages: 1000, bytes: 64 * 1024 * 1024, tooLarge: 100 }
+/**
+ * A page that is too large, or whose size is cut, is read in smaller ones and returned as one. A row counts each time it is
+ * read.
+ */
+const budget: Readonly<Budget> = { rows: 100 * maxPageSize, pages: 1000, bytes: 64 * 1024 * 1024, tooLarge: 100 }
 
 /** Reads one page of the resources of some offerings with all fields; a row that is too large has few. */
 export const resourcePage = Effect.fn("WaldurClient.resourcePage")(function* (

@@ -185,8 +185,10 @@ describe("page_size that a gateway reduces", () => {
       })
       const read = yield* waldur.readResources(query).pipe(captureLogs([]))
       expect([uuids(read), read.reads]).toEqual([uuids({ ...read, rows: tied(cap === 1 ? 13 : 450) }), 1])
-      const page = yield* waldur.resourcePage({ offeringSlugs: ["capstor"], page: 1, pageSize: 50 })
-      expect(page.rows.length).toBe(Math.min(50, page.total))
+      for (const pageSize of [50, 300]) {
+        const page = yield* waldur.resourcePage({ offeringSlugs: ["capstor"], page: 1, pageSize })
+        expect(page.rows.length).toBe(Math.min(pageSize, page.total))
+      }
     }),
   )
 
@@ -240,6 +242,32 @@ describe("a gateway with its own page size, without X-Result-Count and Link", ()
       })
       const read = yield* waldur.readResources({ ...query, fields: ["slug"] }).pipe(captureLogs([]))
       expect(uuids(read)).toEqual(uuids({ ...read, rows: tied(count) }))
+    }),
+  )
+})
+
+describe("one page of resources, without X-Result-Count and Link", () => {
+  it.live.each([
+    [250, 300],
+    [250, 100],
+    [450, 100],
+    [450, 7],
+  ] as const)("has all rows that fit: %i resources, a gateway with pages of at most %i", ([count, cap]) =>
+    Effect.gen(function* () {
+      const { waldur } = yield* behind(count, {
+        request: ({ query }) => {
+          query.set("page_size", String(Math.min(cap, Number(query.get("page_size")))))
+          return undefined
+        },
+        response: (headers) => {
+          headers["x-result-count"] = []
+          headers.link = []
+        },
+      })
+      const page = yield* waldur
+        .resourcePage({ offeringSlugs: ["capstor"], page: 1, pageSize: 300 })
+        .pipe(captureLogs([]))
+      expect(page.rows).toEqual(tied(count).slice(0, 300))
     }),
   )
 })
