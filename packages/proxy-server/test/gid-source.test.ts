@@ -16,8 +16,8 @@ import { lookupSession, sameLookups, stillGood } from "../src/refresh/lookups.ts
 import { errorAnnotations, GidsUnavailable, RefreshError } from "../src/refresh/refresh-errors.ts"
 import type { Any } from "./a-proxy.ts"
 
-/** The HPC User API's result for each project: a GID, `"unknown"`, or none if the API is down. */
-type Responses = Readonly<Record<string, number | "unknown">>
+/** The HPC User API's result for each project: a GID, `"unknown"`, none if the API is down, or `"never"`. */
+type Responses = Readonly<Record<string, number | "unknown" | "never">>
 
 /** GIDs from an API with other results at each step. */
 const overApi = <A>(
@@ -31,16 +31,17 @@ const overApi = <A>(
     hasResponded: () => Effect.sync(() => hasResponded),
     getGidCacheStats: () => Effect.succeed({ total_entries: 0, cache_policy: "", projects: [] }),
     gids: (names: Iterable<string>) =>
-      Effect.sync((): GidLookup => {
+      Effect.suspend((): Effect.Effect<GidLookup> => {
         const lookup = { known: new Map(), unknown: new Map(), failed: new Map() }
         for (const name of names) {
           const response = api.responses[name]
+          if (response === "never") return Effect.never
           if (response === undefined) lookup.failed.set(name, down)
           else if (response === "unknown") lookup.unknown.set(name, "the API does not know it")
           else lookup.known.set(name, response)
         }
         hasResponded ||= lookup.known.size + lookup.unknown.size > 0
-        return lookup
+        return Effect.succeed(lookup)
       }),
   }
   const gids = GidSource.layer.pipe(
@@ -236,6 +237,18 @@ describe("a refresh", () => {
           ["bio"],
           down,
         ])
+      }),
+    ))
+
+  test("does not wait for a lookup of projects that turn out not to be needed", () =>
+    overApi((api) =>
+      Effect.gen(function* () {
+        api.responses = { bio: 40_001, chem: 40_002, gone: "never" }
+        const session = yield* lookupSession(undefined)
+        yield* session.prefetch(need("bio"))
+        yield* session.prefetch(need("gone"))
+        const { gids } = yield* session.resolve(need("bio", "chem"))
+        expect([...gids.keys()]).toEqual(["bio", "chem"])
       }),
     ))
 

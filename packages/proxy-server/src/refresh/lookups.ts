@@ -29,7 +29,7 @@ export const readLists = ({ customers }: Lookups): ReadonlyMap<string, CustomerL
 export interface LookupSession {
   /** Starts new lookups and returns: for a reader that has seen some of the resources. */
   readonly prefetch: (needed: Needed) => Effect.Effect<void>
-  /** Waits for all that is needed, and returns only that. */
+  /** Waits for what is needed, and returns only that. */
   readonly resolve: (needed: Needed) => Effect.Effect<Lookups>
 }
 
@@ -47,7 +47,7 @@ export const lookupSession = Effect.fnUntraced(function* (earlier: Lookups | und
     const gid = known.get(project)
     return (gid !== undefined && isSettled(gid)) || requested.has(project)
   }
-  const gidLookups: Array<Fiber.Fiber<void>> = []
+  const gidLookups: Array<{ readonly fresh: ReadonlyArray<string>; readonly fiber: Fiber.Fiber<void> }> = []
   let hasFailed = false
 
   const readLists = (offerings: ReadonlySet<string>) => {
@@ -68,7 +68,7 @@ export const lookupSession = Effect.fnUntraced(function* (earlier: Lookups | und
         hasFailed ||= failureOf(gid) !== undefined
       }
     })
-    gidLookups.push(begin(lookup))
+    gidLookups.push({ fresh: [...fresh], fiber: begin(lookup) })
   }
 
   const session: LookupSession = {
@@ -83,7 +83,9 @@ export const lookupSession = Effect.fnUntraced(function* (earlier: Lookups | und
       const rest: Array<string> = []
       yield* cooperatively(projects, (project) => void (isRequested(project) || rest.push(project)))
       lookUpGids(rest)
-      for (const lookup of gidLookups) yield* Fiber.join(lookup)
+      // A lookup only of projects that turn out not to be needed may hang.
+      for (const { fresh, fiber } of gidLookups)
+        if (fresh.some((project) => projects.has(project))) yield* Fiber.join(fiber)
       const customers = new Map<string, CustomerList | undefined>()
       for (const offering of offerings) {
         const fiber = lists.get(offering)
