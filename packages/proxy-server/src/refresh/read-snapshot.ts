@@ -104,7 +104,7 @@ export const firstRead = Effect.gen(function* () {
 
 /**
  * Steady milliseconds after which the next full read builds the tree whole, not only what differs: an error in an update
- * lasts no longer.
+ * lasts until then.
  */
 const wholeTreeEvery = Duration.toMillis("1 hour")
 
