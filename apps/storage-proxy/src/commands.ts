@@ -13,13 +13,16 @@ import { serve } from "./serve.ts"
 import { tree } from "./tree.ts"
 
 let isServing = false
+const beginsServing = Effect.sync(() => {
+  isServing = true
+})
 
 const storageProxy = Command.make("storage-proxy").pipe(
   Command.withDescription(
     "Serves Waldur's storage resources to the storage management systems. Exit codes: 0 done, or `serve` stopped by a signal; 1 something failed; 2 the configuration or the command line is wrong; 3 what `explain` was asked for is not in the list; 4 `diff` found differences; 130 or 143 ended by SIGINT or SIGTERM.",
   ),
   Command.withSubcommands([
-    serve.pipe(Command.provideEffectDiscard(Effect.sync(() => void (isServing = true)))),
+    serve.pipe(Command.provideEffectDiscard(beginsServing)),
     check,
     exportEntries,
     tree,

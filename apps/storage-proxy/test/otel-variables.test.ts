@@ -45,6 +45,14 @@ describe("OTEL_* variables", () => {
     expect(read({ ...endpoint, OTEL_LOGS_EXPORTER: "otlp" }).logs?.url).toBe("http://c:4318/v1/logs")
   })
 
+  test.each([
+    ["https://c/otlp?x=1", "https://c/otlp/v1/traces?x=1"],
+    ["https://c?x=/", "https://c/v1/traces?x=/"],
+    ["https://c/otlp//#part", "https://c/otlp/v1/traces#part"],
+  ])("with the general endpoint %s send traces to %s", (given, url) => {
+    expect(read({ OTEL_EXPORTER_OTLP_ENDPOINT: given }).traces?.url).toBe(url)
+  })
+
   test("for one signal take precedence over the general ones, and its endpoint is used unchanged", () => {
     const { traces, metrics } = read({
       ...endpoint,
@@ -111,7 +119,7 @@ describe("OTEL_* variables", () => {
     for (const others of [{}, endpoint]) {
       const { warnings } = read({ ...others, [name]: value })
       expect(warnings.length).toBe(1)
-      expect(warnings[0]).toMatch(new RegExp(`^${name} is ignored: `))
+      expect(warnings[0]).toMatch(new RegExp(`^(${name} is|Unknown items of ${name} are) ignored: `))
       expect(warnings[0]).toContain(`found ${found}; expected `)
     }
   })
@@ -124,7 +132,11 @@ describe("OTEL_* variables", () => {
   })
 
   test("keep a known exporter beside an unknown one", () => {
-    expect(read({ ...endpoint, OTEL_TRACES_EXPORTER: "console,otlp" }).traces).toBeDefined()
+    const { traces, warnings } = read({ ...endpoint, OTEL_TRACES_EXPORTER: "console,otlp" })
+    expect(traces).toBeDefined()
+    expect(warnings).toEqual([
+      'Unknown items of OTEL_TRACES_EXPORTER are ignored: found "console"; expected otlp, none',
+    ])
     expect(read({ ...endpoint, OTEL_TRACES_EXPORTER: "console,none" }).traces).toBeUndefined()
     expect(read({ ...endpoint, OTEL_LOGS_EXPORTER: "console, OTLP" }).logs).toBeDefined()
   })

@@ -6,7 +6,7 @@ import type { Scrub } from "./scrubber.ts"
 
 /** A `fetch` for one kind of telemetry. */
 export type Deliver = (about: {
-  /** `traces` or `metrics`, for the log. */
+  /** `traces`, `metrics`, `logs` or `errors`, for the log. */
   readonly what: string
   /** Timeout of one attempt in milliseconds. */
   readonly timeout: number

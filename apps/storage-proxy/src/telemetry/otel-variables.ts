@@ -35,7 +35,8 @@ export interface OpenTelemetry {
  * they are already on standard error, and a collector that reads them there would get them twice.
  *
  * As the specification requires, an unknown value is reported as a warning and the default applies. Endpoints have no
- * default: data and headers meant for one destination are never sent to another.
+ * default: data meant for one destination are never sent to another. General headers do go to every endpoint, as
+ * specified: give an endpoint elsewhere headers of its own.
  */
 export const readOtelVariables = (
   variables: Readonly<Record<string, string>>,
@@ -75,7 +76,7 @@ interface Kind<A> {
 
 type Read = <A>(name: string, kind: Kind<A>) => A | undefined
 
-/** Variable names, joined for one log line. */
+/** How many variables a warning names. */
 const maxNames = 10
 
 const reader = (variables: Readonly<Record<string, string>>) => {
@@ -86,23 +87,23 @@ const reader = (variables: Readonly<Record<string, string>>) => {
     names.add(name)
     return variables[name]?.trim() || undefined
   }
-  const warn = (name: string, text: string, { allowed, isSecret }: Kind<unknown>) => {
+  const warn = (what: string, text: string, { allowed, isSecret }: Omit<Kind<unknown>, "decode">) => {
     const found = isSecret ? "*** (a secret)" : JSON.stringify(proxyForDisplay(text)).slice(0, 200)
-    const warning = `${name} is ignored: found ${found}; expected ${allowed}`
+    const warning = `${what} ignored: found ${found}; expected ${allowed}`
     if (!warnings.includes(warning)) warnings.push(warning)
   }
   const read: Read = (name, kind) => {
     const text = given(name)
     if (text === undefined) return undefined
     const value = kind.decode(text)
-    if (value === undefined) warn(name, text, kind)
+    if (value === undefined) warn(`${name} is`, text, kind)
     return value
   }
   /** The known words of a comma-separated list. */
   const readList = (name: string, known: ReadonlyArray<string>): ReadonlyArray<string> => {
     const words = (given(name) ?? "").split(",").flatMap((word) => word.trim().toLowerCase() || [])
     const unknown = words.filter((word) => !known.includes(word))
-    if (unknown.length > 0) warn(name, unknown.join(","), { allowed: known.join(", "), decode: () => undefined })
+    if (unknown.length > 0) warn(`Unknown items of ${name} are`, unknown.join(","), { allowed: known.join(", ") })
     return words.filter((word) => known.includes(word))
   }
   /** Variables that are set but not supported here. */
@@ -136,10 +137,10 @@ const destinationOf = (
     timeout: own("TIMEOUT", milliseconds).value ?? 10_000,
   } as const
   if (endpoint.value === undefined) return undefined
-  const to = endpoint.isSpecial
-    ? endpoint.value
-    : `${endpoint.value.replace(/(?<!\/)\/+$/, "")}/v1/${signal.toLowerCase()}`
-  return { url: to, ...destination }
+  if (endpoint.isSpecial) return { url: endpoint.value, ...destination }
+  const to = new URL(endpoint.value)
+  to.pathname = `${to.pathname.replace(/(?<!\/)\/+$/, "")}/v1/${signal.toLowerCase()}`
+  return { url: to.href, ...destination }
 }
 
 const resourceOf = (read: Read): OpenTelemetry["resource"] => {
@@ -182,7 +183,7 @@ const sampler = oneOf({
   parentbased_traceidratio: { isParentBased: true, kind: "traceidratio" },
 })
 
-const text: Kind<string> = { allowed: "a text", decode: (given) => given || undefined }
+const text: Kind<string> = { allowed: "text", decode: (given) => given }
 
 const url: Kind<string> = {
   allowed: "an http:// or https:// URL without user and password, such as http://collector.example.org:4318",

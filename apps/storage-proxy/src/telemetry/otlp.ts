@@ -1,6 +1,6 @@
 /** Exports traces, metrics and logs by OTLP. */
 import { isSecretName, mask, metricName } from "@cscs/proxy-server"
-import { ConfigProvider, Effect, Layer, Tracer } from "effect"
+import { ConfigProvider, Duration, Effect, Layer, Tracer } from "effect"
 import { FetchHttpClient } from "effect/http"
 import {
   OtlpExporter,
@@ -71,8 +71,8 @@ export const otlpLayer = ({ settings, deliver, scrub, measure }: OtlpOptions) =>
           )
         }),
       ).pipe(
-        // Its own timer never fires: metrics are measured right before each delivery.
-        Layer.provide(OtlpMetrics.layer({ ...options, exportInterval: "24 days" })),
+        // Its own timer never fires, so each delivery comes after a measurement, except the last one, at the end.
+        Layer.provide(OtlpMetrics.layer({ ...options, exportInterval: Duration.infinity })),
         Layer.provide(layer),
       ),
     )
@@ -81,6 +81,7 @@ export const otlpLayer = ({ settings, deliver, scrub, measure }: OtlpOptions) =>
     const { layer, options } = common("logs", logs)
     layers.push(OtlpLogger.layer(options).pipe(Layer.provide(layer)))
   }
+  // All would otherwise share Effect's flusher: a delivery of metrics would deliver, and wait for, traces and logs too.
   return layers.reduce((all, layer) => Layer.merge(all, Layer.fresh(layer)), Layer.empty as Layer.Layer<never>)
 }
 
@@ -151,9 +152,8 @@ const scrubbedValue = (value: OtlpResource.AnyValue, scrub: Scrub): OtlpResource
 }
 
 /**
- * Metric names equal those of `/metrics`, so that one dashboard serves both. So do the units:
- * OpenTelemetry-to-Prometheus converters append a unit that the name does not end in, and would turn each gauge with
- * the unit 1 into a ratio.
+ * Metric names equal those of `/metrics`, so that one dashboard serves both. The unit is the one that the name ends in, or
+ * none: OpenTelemetry-to-Prometheus converters append any other, and would turn each gauge with the unit 1 into a ratio.
  */
 const namedAsScraped = (name: string) => ({
   name: metricName(name),
