@@ -10,6 +10,7 @@ export interface EntryChange {
 
 /** The differences between two lists. Informational: each entry's status determines what to do, and **gone is not a removal**. */
 export interface EntryChanges {
+  /** Also an entry that the previous list had without being understood, if it is understood now. */
   readonly added: ReadonlyArray<StorageEntry>
   /** At the same mount point, with other fields. */
   readonly changed: ReadonlyArray<EntryChange>

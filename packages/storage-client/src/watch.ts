@@ -21,7 +21,7 @@ export interface ListUpdate {
   readonly changes: EntryChanges
 }
 
-/** Polls with `entries`, and emits each list whose entity tag, or snapshot id, is other than that of the list before. */
+/** Polls with `entries`, and emits each list whose tag differs from the one before: the entity tag, or the snapshot id. */
 export const watch = (
   entries: (last?: EntryList) => Effect.Effect<EntryList, StorageClientError>,
   { every = "1 minute", jitter = 0.1, onFailure = logFailure }: WatchOptions = {},
@@ -33,7 +33,7 @@ export const watch = (
     entries(last).pipe(
       Effect.catch((error) => Effect.as(onFailure(error), last)),
       Effect.map((list) => [
-        // A list that was read page by page is a new array each time.
+        // By tag, not by identity: a list that was read page by page is a new array each time.
         list === undefined || (last !== undefined && isSameTag(list.etag, last.etag))
           ? []
           : [{ list, changes: changes(last, list) }],

@@ -49,12 +49,23 @@ export interface Question {
   readonly document?: (sandbox: Sandbox) => Document
 }
 
-/** An upstream that refuses us is healthy, and so is one whose responses only we do not understand. */
-const wellMeant = ["401", "401 that echoes our request", "403", "404", "a redirect", "an empty body"]
-const closedBy = [...wellMeant, "JSON of another shape", "null"]
+/**
+ * Faults that leave the circuit breaker closed: an upstream that refuses us is healthy, and so is one whose responses only
+ * we do not understand.
+ */
+const leaveItClosed = [
+  "401",
+  "401 that echoes our request",
+  "403",
+  "404",
+  "a redirect",
+  "an empty body",
+  "JSON of another shape",
+  "null",
+]
 
 /** As in production, except that each refresh is a full one; and less patient, for fewer steps of the clock. */
-const quietly = {
+const almostProduction = {
   CACHE_KEEP_WARM_FOR: "15m",
   CACHE_EMPTY_GUARD: "1h",
   CACHE_FULL_REFRESH_EVERY: "0",
@@ -81,7 +92,7 @@ export const fourCases = (title: string, question: Question): void => {
   let [before, after] = ["", ""]
 
   const options = (more: ObserverOptions = {}): ObserverOptions => ({
-    environment: { ...quietly, ...question.environment },
+    environment: { ...almostProduction, ...question.environment },
     ...(question.document === undefined ? {} : { document: question.document }),
     ...more,
   })
@@ -113,7 +124,8 @@ export const fourCases = (title: string, question: Question): void => {
 
   /** Requests the list until it is that of an undisturbed proxy. */
   const expectHealed = async (proxy: ObservedProxy, list: string, row: FaultRow) => {
-    // A failed refresh is retried after five seconds; what the list does not need, with the next refresh after ten.
+    // A failed refresh is retried after five seconds, and its calls may be repeated. Without what the list does not need, or
+    // the GID of a new project, a refresh succeeds: the next one, after ten seconds, requests it again.
     const soon = isNeeded && upstream === "waldur" ? 8 : 11
     // A hanging call hangs until its time is up.
     await proxy.within(row.handling === "awaited" ? patience.awaited[1] * 1.5 + soon : soon, async () => {
@@ -127,13 +139,13 @@ export const fourCases = (title: string, question: Question): void => {
   const failures = ({ logs }: ObservedProxy) => logs.filter((line) => line.includes('"event":"refresh-failed"'))
 
   describe.each(rows)(`${title}: $name`, (row) => {
-    // While a call hangs, the clock may run ahead of other calls on a busy machine: by less than a second attempt would
-    // take.
+    // While a call hangs, the clock moves on although others are in flight: on a busy machine their seconds are counted too.
+    // The allowance is less than another attempt would take.
     const slack = row.handling === "awaited" ? 1.5 : 1
     const [failed, stumble] = patience[row.handling].map((seconds) => seconds * slack) as [number, number]
     const [, , tries] = patience[row.handling]
     const isUnnoticed = row.handling !== "reported" || !isNeeded || renewed.includes(row.name)
-    const opens = opensBy !== false && (opensBy.includes(row.name) || !closedBy.includes(row.name))
+    const opens = opensBy !== false && (opensBy.includes(row.name) || !leaveItClosed.includes(row.name))
 
     const testCold = (name: string, run: () => Promise<void>) => {
       if (isAskedCold) test(name, run)
@@ -188,6 +200,7 @@ export const fourCases = (title: string, question: Question): void => {
         expect([status, named(text), seconds]).toEqual([200, "the list", 0])
       })
       expect(proxy.fault().struck).toBeGreaterThan(0)
+      // No more than eight refreshes fit into these seconds.
       expect(proxy.fault().struck).toBeLessThanOrEqual(tries * 8)
       const ready = await proxy.ready()
       expect(ready.status).toBe(200)
