@@ -13,7 +13,7 @@ import { WrongCommandLine } from "./wrong-command-line.ts"
 /** The lists differ. The differences have been printed. */
 class ListsDiffer extends Data.TaggedError("ListsDiffer")<{ readonly count: number }> {
   override get message() {
-    return `${this.count} entries differ`
+    return this.count === 1 ? "1 entry differs" : `${this.count} entries differ`
   }
 }
 

@@ -118,7 +118,7 @@ const summary = (
   skipped: countsOf(skipped.map(({ code }) => code)),
   warnings: [
     ...invisibleOfferings.map((slug) => `Waldur's token does not see the offering ${slug}: its entries are missing`),
-    ...(mockedGids > 0 ? [`${mockedGids} projects have a mock GID`] : []),
+    ...(mockedGids > 0 ? [`${mockedGids} ${mockedGids === 1 ? "project has" : "projects have"} a mock GID`] : []),
   ],
 })
 

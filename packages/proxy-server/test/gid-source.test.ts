@@ -189,6 +189,7 @@ describe("a failure of the HPC User API", () => {
     down,
   ])("reaches other replicas with its tag and message: $_tag", (failure) => {
     const asText = Schema.fromJsonString(RefreshError)
+    expect(new GidsUnavailable({ resources: 1, failure }).message).toMatch(/^1 resource lacks its GID: /)
     const error = new GidsUnavailable({ resources: 2, failure })
     const published = Schema.decodeSync(asText)(Schema.encodeSync(asText)(error))
     expect([published, published.message]).toEqual([error, error.message])

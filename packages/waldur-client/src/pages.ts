@@ -74,7 +74,7 @@ const sizeToTry = (page: ListPage, start: number, asked: number, last: Attempt):
   return last.tried === 0 ? received : Math.min(received, Math.max(1, Math.floor(asked / 2)))
 }
 
-/** The rows of a page from one index to another; the page itself if these are all: `known.ts` recognises it by its list of rows. */
+/** The rows of a page from one index to another; the page itself if these are all, since `known.ts` knows its list of rows. */
 const partOf = (page: ListPage, from: number, to: number): ListPage =>
   from === 0 && to >= page.rows.length ? page : { ...page, rows: page.rows.slice(from, to) }
 

@@ -15,8 +15,8 @@ import { bytesOf, type Chunk, chunkOf, jsonLinesOf } from "../snapshot/entry-tab
 import type { GuardedSystem, InvisiblePath, Loss, Snapshot } from "../snapshot/snapshot.ts"
 import { differingChunks, differingLines, entryIn } from "./list-changes.ts"
 
-/** With fewer live entries than this, losing half of them at once is not suspicious. */
-const oddFrom = 10
+/** From so many live entries on, losing more than half of them is suspicious; with fewer, only losing all of them. */
+const halfCountsFrom = 10
 
 /** What happened to the live project and user entries of a system. */
 export interface Fate {
@@ -35,7 +35,7 @@ export interface Fate {
  */
 export const isSuspiciousLoss = ({ before, vanished, removing }: Fate): boolean => {
   const left = before - vanished - removing
-  return (vanished > 0 && left <= 0) || (before >= oddFrom && left < before / 2)
+  return (vanished > 0 && left <= 0) || (before >= halfCountsFrom && left < before / 2)
 }
 
 /** A project or user entry, as the guard sees it. */
@@ -52,7 +52,7 @@ const keyOf = ({ itemId, mountPoint }: Pick<ListedEntry, "itemId" | "mountPoint"
 export const compareEntries = (
   before: Iterable<ListedEntry>,
   after: Iterable<ListedEntry>,
-  lostEarlier: ReadonlyArray<Loss>,
+  earlier: ReadonlyArray<Loss>,
 ) => {
   const live = new Set<string>()
   const liveItems = new Set<string>()
@@ -71,7 +71,7 @@ export const compareEntries = (
     if (status === "pending" && liveItems.has(itemId)) continue
     lost.push({ itemId, mountPoint, isRemoval: removing.has(keyOf(entry)) })
   }
-  return { lost, stillLost: lostEarlier.filter((loss) => !live.has(keyOf(loss))) }
+  return { lost, stillLost: earlier.filter((loss) => !live.has(keyOf(loss))) }
 }
 
 /** The tree of a refresh, before the guard has judged it. */
@@ -119,31 +119,32 @@ export const judgeLosses = Effect.fnUntraced(function* (
     const after = yield* listedInLines(added)
 
     const guard = previous.guarded.find((one) => one.offeringSlug === offeringSlug)
-    // A time in the future comes from before the clock was set back. It counts as now, or the guard would never end.
+    // A time in the future is from another process, whose clock is ahead. It counts as now, or the guard would never end.
     const since = Math.min(guard?.since ?? judged.readStartedAt, judged.readStartedAt)
-    const lostEarlier = previous.losses
+    const earlier = previous.losses
       .filter((loss) => loss.offeringSlug === offeringSlug && loss.at > since - emptyGuard)
       .map((loss) => ({ ...loss, at: Math.min(loss.at, judged.readStartedAt) }))
-    const { lost, stillLost } = compareEntries(before, after, lostEarlier)
+    const { lost, stillLost } = compareEntries(before, after, earlier)
 
     // By resource: one that moved counts as lost at its old path, and its new path does not make up for it.
-    const lostBefore = new Set(stillLost.map(({ itemId }) => itemId))
+    const stillLostItems = new Set(stillLost.map(({ itemId }) => itemId))
     const all = new Map([...stillLost, ...lost].map(({ itemId, isRemoval }) => [itemId, isRemoval]))
     if (all.size === 0) continue
     const removing = [...all.values()].filter((isRemoval) => isRemoval).length
     const fate = {
       before: chunksOf(previous.entries.chunks, offeringSlug).reduce(
-        (sum, chunk) => sum + liveIn(chunk, lostBefore),
-        lostBefore.size,
+        (sum, chunk) => sum + liveIn(chunk, stillLostItems),
+        stillLostItems.size,
       ),
       vanished: all.size - removing,
       removing,
     }
-    // A list that only grows loses nothing, although what it lost before may count by now that it has ten entries.
+    // A suspicious loss after the guard's time is accepted, and neither it nor what was lost before counts from then on. A list
+    // that only grows loses nothing, although what it lost before may count by now that it has ten entries.
     if (lost.length === 0 || !isSuspiciousLoss(fate))
       losses.push(...stillLost, ...lost.map((loss) => ({ ...loss, offeringSlug, at: judged.readStartedAt })))
     else if (judged.readStartedAt - since < emptyGuard) {
-      losses.push(...lostEarlier)
+      losses.push(...earlier)
       guarded.push({
         offeringSlug,
         since,
@@ -159,7 +160,7 @@ export const judgeLosses = Effect.fnUntraced(function* (
 
 const liveCounts = new WeakMap<Chunk, number>()
 
-/** Number of live project and user entries, except `but`; kept if there is no exception. */
+/** Number of live project and user entries, except `but`; counted once for each chunk if there is no exception. */
 const liveIn = (chunk: Chunk, but: ReadonlySet<string>): number => {
   const known = but.size === 0 ? liveCounts.get(chunk) : undefined
   const count = known ?? countLive(chunk, but)
@@ -168,7 +169,7 @@ const liveIn = (chunk: Chunk, but: ReadonlySet<string>): number => {
 }
 
 const countLive = ({ facets, facetsAt, resources }: Chunk, but: ReadonlySet<string>): number => {
-  // A tenant or customer precedes its descendants.
+  // A chunk is of one part of the tree, in which only the first entry can be a tenant or a customer.
   const first = facetsAt.length - resources.length
   return resources.filter((uuid, index) => {
     const facet = facets[facetsAt[first + index] ?? 0]
@@ -218,8 +219,9 @@ const whyLost = (slug: string, { skipped, counts }: Tree, previous: Snapshot, { 
 
 /**
  * The last good chunks of a system, as a guard keeps them. An old list must trigger no action. So callback URLs are
- * dropped, and so are doubtful removals: those that are part of the loss, those of a resource that the refresh shows as
- * live, and those at a directory that is in use now.
+ * dropped, and so are removals that may be wrong by now: those among the earlier losses that add up with the suspicious one,
+ * since the same fault may be their cause; those of a resource that the refresh shows as live; and those at a directory
+ * that is in use, or contains one in use, by the last good list or the refresh.
  *
  * @param current the refresh's own chunks, of all systems
  * @param protects why the refresh would not let a directory be removed; `undefined` if it would

@@ -18,7 +18,8 @@ export class GidsUnavailable extends Schema.TaggedError<GidsUnavailable>()("Gids
   failure: HpcUserApiError,
 }) {
   override get message() {
-    return `${this.resources} resources lack their GID: ${hpcUserApiMessage(this.failure)}`
+    const lacking = this.resources === 1 ? "resource lacks its GID" : "resources lack their GID"
+    return `${this.resources} ${lacking}: ${hpcUserApiMessage(this.failure)}`
   }
 }
 

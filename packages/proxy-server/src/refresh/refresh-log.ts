@@ -39,7 +39,8 @@ export const logReading = Effect.fnUntraced(function* (
   )
   if (snapshot === last) return
   if (snapshot.mockedGids > 0 && last?.mockedGids !== snapshot.mockedGids) {
-    yield* Effect.logWarning(`GIDs of ${snapshot.mockedGids} projects are mocks: never use them in production`).pipe(
+    const projects = snapshot.mockedGids === 1 ? "1 project" : `${snapshot.mockedGids} projects`
+    yield* Effect.logWarning(`GIDs of ${projects} are mocks: never use them in production`).pipe(
       logEvent("gids-mocked"),
     )
   }
