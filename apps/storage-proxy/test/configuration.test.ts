@@ -72,7 +72,7 @@ describe("bad values of general environment variables", () => {
       "ALL_PROXY",
       "NO_PROXY",
       "SSL_CERT_FILE",
-      "OTEL_TRACES_EXPORTER",
+      "Unknown items of OTEL_TRACES_EXPORTER",
       "OTEL_EXPORTER_OTLP_HEADERS",
     ]) {
       expect(logged.split("\n").filter((line) => line.includes(`"${variable}`)).length).toBe(1)
