@@ -7,16 +7,18 @@ import { Hono } from "hono"
 import { serveCommands } from "./helpers.ts"
 
 const commands = {
-  /** Responds to every request with this body; returns the origin. */
+  /** Responds to every request with this body, or with 304 if it is conditional; returns the origin. */
   serve: async (body: Uint8Array<ArrayBuffer>, contentType: string, withHono = false): Promise<string> => {
     const bytes = Buffer.from(body)
     const headers = { "Content-Type": contentType, "Content-Length": String(bytes.length) }
-    const app = new Hono().get("*", (c) => c.body(bytes, 200, headers))
+    const app = new Hono().get("*", (c) =>
+      c.req.header("if-none-match") === undefined ? c.body(bytes, 200, headers) : c.body(null, 304),
+    )
     const server = withHono
       ? createAdaptorServer({ fetch: app.fetch })
-      : createServer((_, response) => {
-          response.writeHead(200, headers)
-          response.end(bytes)
+      : createServer(({ headers: { "if-none-match": known } }, response) => {
+          if (known === undefined) response.writeHead(200, headers).end(bytes)
+          else response.writeHead(304).end()
         })
     server.listen(0, "127.0.0.1")
     await once(server, "listening")

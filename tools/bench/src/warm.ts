@@ -63,12 +63,17 @@ const compare = async (bench: Bench, closed: Origin, open: Origin, bare: Helper<
   }
   const token = kind("page of 100, valid JWT", closed, bearer)
   const without = kind("page of 100, no authentication", open, {})
-  const bareKind = kind("bare `node:http`, the same bytes", await serveBare(false), {})
-  const honoKind = kind("Hono with one route, the same bytes", await serveBare(true), {})
+  const bareServer = await serveBare(false)
+  const hono = await serveBare(true)
+  const bareKind = kind("bare `node:http`, the same bytes", bareServer, {})
+  const honoKind = kind("Hono with one route, the same bytes", hono, {})
+  const bareNotModified = kind("304, bare `node:http`", bareServer, unchanged)
+  const honoNotModified = kind("304, Hono with one route", hono, unchanged)
   const notModified = kind("304, valid JWT", closed, { ...bearer, ...unchanged })
   const openNotModified = kind("304, no authentication", open, unchanged)
   const gzip = kind("page of 100, gzip, valid JWT", closed, { ...bearer, "Accept-Encoding": "gzip" })
-  const kinds = [token, without, bareKind, honoKind, notModified, openNotModified, gzip]
+  const notModifiedKinds = [notModified, openNotModified, bareNotModified, honoNotModified]
+  const kinds = [token, without, bareKind, honoKind, ...notModifiedKinds, gzip]
   for (const { url } of [closed, open]) {
     const { status } = await ask(url + pageOf100, { ...bearer, ...unchanged, ...plain })
     if (status !== 304) throw new Error(`${status} instead of 304`)
