@@ -150,6 +150,7 @@ const crowdedPaths = fc.oneof(
   { weight: 6, arbitrary: crowdedPath },
   { weight: 3, arbitrary: fc.constant("") },
   crowdedPath.map((path) => ` ${path}/../a `),
+  fc.constantFrom("/capstor/archive/cscs/a/a", "/fs/a/cscs/a/a", "/fs/a/cscs", "/capstor/a/0/cscs/a/b"),
   fc.constantFrom(
     "/capstor/store/cscs",
     "/capstor/store/cscs/a",
@@ -181,6 +182,14 @@ const crowdedRow: fc.Arbitrary<unknown> = fc
     project_uuid: fc.constantFrom(uuidNumber(0xd0), uuidNumber(0xd1)),
     backend_id: crowdedPaths,
     storage_data_type: fc.oneof({ weight: 9, arbitrary: fc.constant("store") }, fc.constantFrom("users", 5)),
+    options: fc.oneof(
+      { weight: 5, arbitrary: fc.constant({}) },
+      fc.constantFrom(
+        { storage_data_type: "archive" },
+        { folder: { storage_data_type: "../fs/a" } },
+        Object.fromEntries(Array.from({ length: 9 }, (_, at) => [at, { storage_data_type: `a/${at}` }])),
+      ),
+    ),
     life: fc.constantFrom(
       ["OK", null],
       ["Erred", null],

@@ -132,6 +132,18 @@ describe("a live record with bad names protects the paths of its good ones", () 
     ["project_slug", { project_slug: ".." }, `${customer}/any/below`, "removal-of-live-path"],
     ["project_slug", { project_slug: "a b" }, "/capstor/store/cscs/biology/any", "served"],
     ["project_slug", { project_slug: "../biology/cells" }, "/capstor/store/cscs/biology/cells", "removal-of-live-path"],
+    [
+      "project_slug",
+      { project_slug: "../biology/cells\0x" },
+      "/capstor/store/cscs/biology/cells",
+      "removal-of-live-path",
+    ],
+    [
+      "project_slug",
+      { project_slug: "../biology/cells x" },
+      "/capstor/store/cscs/biology/cells",
+      "removal-of-live-path",
+    ],
     ["project_slug", { project_slug: 5 }, `${customer}/any`, "removal-of-live-path"],
     ["customer_slug", { customer_slug: "a/b" }, "/capstor/store/cscs", "removal-of-live-path"],
     ["customer_slug", { customer_slug: "a/b" }, "/capstor/store/cscs/any", "removal-of-live-path"],
@@ -242,6 +254,13 @@ describe("a live resource with two data types", () => {
     expect(removalBeside(live, named)).toBe("served")
   })
 
+  it("protects the directory that a type leads to although it has more than it has places for", () => {
+    const types = Array.from({ length: 10_000 }, (_, at) => `type-${at}`).concat("../vast/store")
+    const options = Object.fromEntries(types.map((storage_data_type, at) => [at, { storage_data_type }]))
+    const path = "/vast/store/cscs/university-physics/climate-sim"
+    expect(removalBeside(aResource({ uuid: uuidNumber(1), options }), path)).toBe("removal-of-live-path")
+  })
+
   it("protects the directories of both if its record is malformed", () => {
     const live = aResource({ uuid: uuidNumber(1), slug: 5, options: { folder } })
     for (const path of [named, archive]) expect(removalBeside(live, path)).toBe("removal-of-live-path")
@@ -250,6 +269,57 @@ describe("a live resource with two data types", () => {
   it("protects neither if backend_id gives its path", () => {
     const live = aResource({ uuid: uuidNumber(1), backend_id: "/fs/t/c/live", options: { folder } })
     for (const path of [named, archive]) expect(removalBeside(live, path)).toBe("served")
+  })
+})
+
+describe("a live record does not hold back removals elsewhere", () => {
+  const types = (count: number): Row =>
+    Object.fromEntries(Array.from({ length: count }, (_, at) => [at, { storage_data_type: `type-${at}` }]))
+  const elsewhere = "/vast/store/psi/biology/cells"
+
+  it.each<[string, Row]>([
+    ["two data types", { attributes: { storage_data_type: "store" }, options: { storage_data_type: "archive" } }],
+    [
+      "a valid data type and one that is not a text",
+      { attributes: { storage_data_type: "store" }, options: { storage_data_type: 5 } },
+    ],
+    ["more data types than places", { options: types(9) }],
+    ["a data type that is a path", { attributes: { storage_data_type: "store/psi" } }],
+    ["a data type that leads back", { attributes: { storage_data_type: "store/psi/.." } }],
+    [
+      "a data type that is a path, and an empty slug",
+      { attributes: { storage_data_type: "store/psi" }, project_slug: "." },
+    ],
+  ])("without a slug, by %s", (_, row) => {
+    expect(removalBeside({ state: "OK", ...row }, elsewhere)).toBe("served")
+  })
+
+  it.each<[string, Row, path: string]>([
+    ["a slug with the model's own notation", { project_slug: `../../../..${"/--unknown--".repeat(5)}` }, elsewhere],
+    ["a slug with the model's own notation", { project_slug: "../../../../--unknown--/store" }, elsewhere],
+    ["a slug with the model's own notation", { project_slug: `../../../..${"/*".repeat(5)}` }, elsewhere],
+    [
+      "slugs that lead to any storage system's data type",
+      { offering_slug: 5, attributes: { storage_data_type: "x" }, provider_slug: "../store", project_slug: ".." },
+      elsewhere,
+    ],
+    [
+      "a slug that ends with a space, and no data type",
+      { provider_slug: "cscs ", attributes: { storage_data_type: 5 } },
+      "/capstor/archive/cscs/biology/cells",
+    ],
+    [
+      "a data type that begins like another",
+      { options: { storage_data_type: "archive", folder: { storage_data_type: "store x" } } },
+      "/capstor/store/cscs/biology/cells",
+    ],
+    [
+      "a data type with the model's own notation",
+      { options: { storage_data_type: "archive", folder: { storage_data_type: "--unknown--" } } },
+      "/capstor/scratch/cscs/university-physics/climate-sim",
+    ],
+  ])("by %s: %j at %s", (_, changes, path) => {
+    expect(removalBeside(aResource({ uuid: uuidNumber(1), ...changes }), path)).toBe("served")
   })
 })
 
@@ -333,8 +403,15 @@ describe("a live record with any names", () => {
               `/${[offering, type, ...others].map((name) => (typeof name === "string" ? name : "any-name")).join("/")}`,
             ),
           )
-          // What a missing name leaves at the end of a short path is any directory beside it.
-          const known = paths.map((path) => (path.split("/").length > 5 ? path : path.replace(/(\/any-name)+$/, "")))
+          const ofSlugs = [offering, ...others].flatMap((name) =>
+            typeof name === "string" ? readingsOf(`/${name}`).flatMap((path) => path.slice(1).split("/")) : [],
+          )
+          const isWhole = (components: ReadonlyArray<string>) =>
+            components.length >= 5 && components.some((name) => name !== "" && ofSlugs.includes(name))
+          // What a missing name leaves at the end of a path that is short or has no slug is any directory beside it.
+          const known = paths.map((path) =>
+            isWhole(path.slice(1).split("/")) ? path : path.replace(/(\/any-name)+$/, ""),
+          )
           const pattern = [offering, texts[0], ...others].map((name) => (isComponent(name) ? name : "any-name"))
           const isPattern = pattern.includes("any-name") && [offering, ...others].some(isComponent)
           if (isPattern && given.state === undefined) known.push(`/${pattern.join("/")}/below`)

@@ -179,7 +179,25 @@ const percentEncoded = /(?:%[0-9a-f]{2})+/gi
 const authority = /:\/\/[^/]*/g
 // Control characters, formats such as a zero-width space, and separators.
 const invisible = /[\p{C}\p{Z}]/gu
+const spelledNames = /^[A-Za-z0-9._/*-]*/
 const spelledPath = /(?<![A-Za-z0-9._-])\/[A-Za-z0-9._/-]*/g
+
+/** A text as it is, decoded, and decoded without invisible characters; the latter two of its beginning. */
+const spellingsOf = (text: string): readonly [given: string, plain: string, visible: string] => {
+  let plain = text.slice(0, longestSpelling).normalize("NFKC")
+  for (let round = 0; round < encodings; round += 1) {
+    plain = plain
+      .replace(percentEncoded, (bytes) => Buffer.from(bytes.replaceAll("%", ""), "hex").toString())
+      .normalize("NFKC")
+  }
+  plain = plain.replace(slashes, "/")
+  return [text, plain, plain.replace(invisible, "")]
+}
+
+/** Replaces an unknown path component. */
+export const anyName = "*"
+/** Replaces `anyName` in a text, which must not introduce it. */
+const shownAsterisk = "\uff0a"
 
 /**
  * All absolute paths that a text can be read as: with white space, control or full-width characters, percent-encoded,
@@ -188,25 +206,40 @@ const spelledPath = /(?<![A-Za-z0-9._-])\/[A-Za-z0-9._/-]*/g
  */
 export const pathsReadIn = (text: unknown): ReadonlyArray<string> => {
   if (typeof text !== "string") return []
-  let plain = text.slice(0, longestSpelling).normalize("NFKC")
-  for (let round = 0; round < encodings; round += 1) {
-    plain = plain
-      .replace(percentEncoded, (bytes) => Buffer.from(bytes.replaceAll("%", ""), "hex").toString())
-      .normalize("NFKC")
-  }
-  plain = plain.replace(slashes, "/")
+  const [given, plain, visible] = spellingsOf(text)
   const paths = new Set<string>()
   const add = (path: string | undefined) => {
-    // `*` is reserved for unknown names, so no text may introduce it: the full-width one shows it.
-    if (path !== undefined && path !== "/") paths.add(path.slice(0, longestPath).replaceAll("*", "\uff0a"))
+    if (path !== undefined && path !== "/") paths.add(path.slice(0, longestPath).replaceAll(anyName, shownAsterisk))
   }
   // Untruncated: the `..` components that normalising removes may exceed any length limit.
-  add(normalizedPath(text))
+  add(normalizedPath(given))
   // An invisible character may be noise within a name, or separate two names.
-  for (const reading of new Set([plain, plain.replace(invisible, ""), plain.replace(authority, ":")])) {
+  for (const reading of new Set([plain, visible, plain.replace(authority, ":")])) {
     // As a whole too, since `..` after an invalid name removes that name.
     add(normalizedPath(reading))
     for (const [spelled] of reading.matchAll(spelledPath)) add(normalizedPath(spelled))
   }
   return [...paths]
+}
+
+/**
+ * All paths that names lead to if they are used literally, spelt in any way, with `*` in place of each that is unknown. Names
+ * are not read as several paths or as a URL.
+ */
+export const pathsOfNames = (names: ReadonlyArray<string | undefined>): ReadonlyArray<string> => {
+  const spellings = names.map((name) => {
+    if (name === undefined) return [anyName, anyName, anyName]
+    if (component.test(name)) return [name, name, name]
+    return spellingsOf(name).map((spelling) => spelling.replaceAll(anyName, shownAsterisk))
+  })
+  const [given, plain = "", visible] = [0, 1, 2].map((at) => `/${spellings.map((one) => one[at]).join("/")}`)
+  // A program may end a name at a control character or a space. What is shorter than the names is no directory of theirs.
+  const [begun = ""] = plain.match(spelledNames) ?? []
+  const beginning = normalizedPath(begun)
+  const isLong = (beginning?.split("/").length ?? 0) > names.length
+  const paths = [given, plain, visible]
+    .map((one) => normalizedPath(one ?? ""))
+    .concat(isLong ? beginning : undefined)
+    .flatMap((path) => (path === undefined || path === "/" ? [] : [path.slice(0, longestPath)]))
+  return paths.filter((path, at) => paths.indexOf(path) === at)
 }

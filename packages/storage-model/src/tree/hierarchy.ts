@@ -6,7 +6,7 @@ import { gidOf } from "../entry/entry-identity.ts"
 import type { Skipped, Warning } from "../report/finding.ts"
 import { isGid } from "../rules/gid.ts"
 import { isRemoval } from "../rules/lifecycle.ts"
-import { type PathRule, pathRule } from "../rules/mount-path.ts"
+import { anyName, type PathRule, pathRule } from "../rules/mount-path.ts"
 import { isRefusal, type Refusal } from "../rules/ruling.ts"
 import type { ModelSettings } from "../settings.ts"
 import { property } from "../waldur/json-object.ts"
@@ -35,7 +35,7 @@ import {
 } from "./records.ts"
 import type { ProjectGid } from "./resource-entry.ts"
 import { type Holder, holder, type SharedIdentity, sharedGids, sharedProjectSlugs } from "./shared-identity.ts"
-import { anyName, recordMayBeLive } from "./whereabouts.ts"
+import { recordMayBeLive } from "./whereabouts.ts"
 
 /** What stays the same while a tree is kept up to date. */
 export interface HierarchyFrame {

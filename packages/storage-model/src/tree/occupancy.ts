@@ -2,14 +2,14 @@
 import { shown } from "../report/finding.ts"
 import { dataTypesNamedBy } from "../rules/data-type.ts"
 import { isRemoval, mayBeLive, stateOf } from "../rules/lifecycle.ts"
-import { normalizedPath, type PathRule, pathsReadIn } from "../rules/mount-path.ts"
+import { anyName, normalizedPath, type PathRule, pathsReadIn } from "../rules/mount-path.ts"
 import { isRefusal } from "../rules/ruling.ts"
 import { property } from "../waldur/json-object.ts"
 import { dashedUuid } from "../waldur/uuid.ts"
 import { componentsOf, type Directory, DirectoryTree, directoryAt, entryOf, type Place } from "./directory-tree.ts"
 import { compare } from "./order.ts"
 import { isFromWaldur, type PlacedResource } from "./place.ts"
-import { anyName, literalPaths, recordMayBeLive, whereaboutsOf } from "./whereabouts.ts"
+import { isRegion, literalPaths, recordMayBeLive, whereaboutsOf } from "./whereabouts.ts"
 
 /** A directory that must not be removed although no resource in the tree shows it. */
 export interface ProtectedPath {
@@ -47,7 +47,7 @@ export interface Claim {
 const mayBeOwned = (path: string) => path.includes("/", 1)
 
 const possibleClaim = (path: string, claimant: string, owns: boolean): Claim =>
-  path.split("/").includes(anyName)
+  isRegion(path)
     ? { path, claimant, kind: "region", owns: false }
     : { path, claimant, kind: "possible", owns: owns && mayBeOwned(path) }
 

@@ -2,15 +2,19 @@
 
 import { dataTypeOf, dataTypesNamedBy } from "../rules/data-type.ts"
 import { mayBeLive, providerView } from "../rules/lifecycle.ts"
-import { backendMountPath, invalidComponent, type PathRule, pathsReadIn } from "../rules/mount-path.ts"
+import {
+  anyName,
+  backendMountPath,
+  invalidComponent,
+  type PathRule,
+  pathsOfNames,
+  pathsReadIn,
+} from "../rules/mount-path.ts"
 import { isRefusal } from "../rules/ruling.ts"
 import { isJsonObject, property } from "../waldur/json-object.ts"
 import type { WaldurOrder } from "../waldur/resource.ts"
+import { componentsOf } from "./directory-tree.ts"
 
-/** Replaces an unknown path component. */
-export const anyName = "*"
-/** The same in a text that `pathsReadIn` reads, which replaces `*`. */
-const unknownName = "--unknown--"
 /** One for each place: the options, the attributes, an order's old and new options, and the storage folder in each. */
 const mostDataTypes = 8
 
@@ -68,31 +72,54 @@ export const whereaboutsOf = (record: unknown, rule: PathRule = anywhere): Where
   }
   const others = literalPaths(record, types.add(dataType))
     // A directory above the one named is what an empty name leaves.
-    .filter((path) => !`${named}/`.startsWith(`${path}/`))
+    .filter((path) => path !== "/" && !`${named}/`.startsWith(`${path}/`))
   // A record without a valid slug would match any directory; a data type alone does not narrow it down either.
   const isSpecific = components.some((component, at) => component !== anyName && at !== 1)
   return { paths: read, others: isSpecific ? [...others, named] : others }
 }
 
-const namesOf = (record: unknown, dataType: string | undefined): ReadonlyArray<string | undefined> => [
-  textIn(record, "offering_slug"),
-  dataType,
-  ...["provider_slug", "customer_slug", "project_slug"].map((key) => textIn(record, key)),
-]
+/**
+ * Whether a path is of a resource of which names are unknown, so that all directories at and below each that matches may be
+ * its own. A shorter one, which `..` or an empty name leads to, would match those of a whole storage system.
+ */
+export const isRegion = (path: string): boolean => {
+  const components = componentsOf(path)
+  return components.length >= namesInPath && components.includes(anyName)
+}
+
+/** Storage system, data type, tenant, customer and project. */
+const namesInPath = 5
+
+const slugsOf = (record: unknown) =>
+  ["offering_slug", "provider_slug", "customer_slug", "project_slug"].map((key) => textIn(record, key))
+
+const namesOf = (record: unknown, dataType: string | undefined): ReadonlyArray<string | undefined> =>
+  slugsOf(record).toSpliced(1, 0, dataType)
 
 /**
  * The directories that a record's names lead to if they are used literally, for each of some data types: a project_slug
  * `../other` leads to a sibling. With `*` in place of each unknown name.
  */
-export const literalPaths = (record: unknown, types: ReadonlySet<string | undefined>): ReadonlyArray<string> =>
-  Array.from(types.size > mostDataTypes ? [undefined] : types).flatMap((type) => {
-    const names = namesOf(record, type).map((name) => name ?? unknownName)
-    return pathsReadIn(`/${names.join("/")}`).map((path) => {
-      const components = path.split("/").map((name) => (name === unknownName ? anyName : name))
-      // Any name at the end of a path that is shorter than a resource's would hold back far too much.
-      const end = components.length > names.length ? components.length : lastKnown(components) + 1
-      return components.slice(0, end).join("/")
-    })
-  })
+export const literalPaths = (record: unknown, types: ReadonlySet<string | undefined>): ReadonlyArray<string> => {
+  if (types.size === 0) return []
+  const slugs = slugsOf(record).filter((slug) => slug !== undefined)
+  const ofSlugs = new Set(slugs.flatMap((slug) => pathsOfNames([slug])).flatMap(componentsOf))
+  return fewTypes(types).flatMap((type) =>
+    pathsOfNames(namesOf(record, type)).map((path) => {
+      const components = componentsOf(path)
+      // Any name at the end of a path that is shorter than a resource's, or has no slug, would hold back far too much.
+      const isWhole = components.length >= namesInPath && components.some((name) => ofSlugs.has(name))
+      const known = isWhole ? components : components.slice(0, lastKnown(components) + 1)
+      return `/${known.join("/")}`
+    }),
+  )
+}
+
+/** If there are too many types: any, and some of those that lead elsewhere. */
+const fewTypes = (types: ReadonlySet<string | undefined>): ReadonlyArray<string | undefined> => {
+  if (types.size <= mostDataTypes) return [...types]
+  const invalid = [...types].filter((type) => type !== undefined && invalidComponent("", type) !== undefined)
+  return [undefined, ...invalid.slice(0, mostDataTypes)]
+}
 
 const lastKnown = (components: ReadonlyArray<string>) => components.findLastIndex((name) => name !== anyName)
