@@ -246,13 +246,18 @@ describe("a live resource with two data types", () => {
     expect(removalBeside(live, "/capstor/archive/cscs/university-physics/another")).toBe("served")
   })
 
-  it.each(["a/b", "../a/b"])("protects the directory that %j leads to, which an option goes before", (type) => {
-    const attributes = { storage_data_type: type }
-    const live = aResource({ uuid: uuidNumber(1), attributes, options: { storage_data_type: "archive" } })
-    const path = posix.resolve(`/capstor/${type}/cscs/university-physics/climate-sim`)
-    expect(removalBeside(live, path)).toBe("removal-of-live-path")
-    expect(removalBeside(live, named)).toBe("served")
-  })
+  it.each(["a/b", "../a/b", "../A/b"])(
+    "protects the directory that %j leads to, which an option goes before",
+    (type) => {
+      const attributes = { storage_data_type: type }
+      const live = aResource({ uuid: uuidNumber(1), attributes, options: { storage_data_type: "archive" } })
+      for (const spelt of [type, type.toLowerCase()]) {
+        const path = posix.resolve(`/capstor/${spelt}/cscs/university-physics/climate-sim`)
+        expect(removalBeside(live, path)).toBe("removal-of-live-path")
+      }
+      expect(removalBeside(live, named)).toBe("served")
+    },
+  )
 
   it("protects the directory that a type leads to although it has more than it has places for", () => {
     const types = Array.from({ length: 10_000 }, (_, at) => `type-${at}`).concat("../vast/store")

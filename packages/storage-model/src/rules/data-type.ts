@@ -44,9 +44,9 @@ export const dataTypeOf = (resource: {
 }
 
 /**
- * All storage data types, valid or not, in a record's options and attributes and in its order's old and new options, objects
- * in them included; without the default. The data may be in the directory of a type that is outdated, or that does not apply
- * yet.
+ * All storage data types in a record's options and attributes and in its order's old and new options, objects in them
+ * included: the valid ones lowercased, the others as given; without the default. The data may be in the directory of a type
+ * that is outdated, or that does not apply yet.
  */
 export const dataTypesNamedBy = (record: unknown): Set<string> => {
   const ordered = property(property(record, "order_in_progress"), "attributes")
@@ -56,7 +56,7 @@ export const dataTypesNamedBy = (record: unknown): Set<string> => {
     for (const place of isJsonObject(values) ? [values, ...Object.values(values)] : []) {
       const found = property(place, "storage_data_type")
       const given = typeof found === "string" ? found.trim() : ""
-      if (given !== "") names.add(given.toLowerCase())
+      if (given !== "") names.add(invalidComponent("", given) === undefined ? given.toLowerCase() : given)
     }
   }
   return names

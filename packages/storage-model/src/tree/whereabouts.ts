@@ -104,7 +104,7 @@ export const literalPaths = (record: unknown, types: ReadonlySet<string | undefi
   if (types.size === 0) return []
   const slugs = slugsOf(record).filter((slug) => slug !== undefined)
   const ofSlugs = new Set(slugs.flatMap((slug) => pathsOfNames([slug])).flatMap(componentsOf))
-  return fewTypes(types).flatMap((type) =>
+  return Array.from(fewTypes(types)).flatMap((type) =>
     pathsOfNames(namesOf(record, type)).map((path) => {
       const components = componentsOf(path)
       // Any name at the end of a path that is shorter than a resource's, or has no slug, would hold back far too much.
@@ -115,11 +115,13 @@ export const literalPaths = (record: unknown, types: ReadonlySet<string | undefi
   )
 }
 
-/** If there are too many types: any, and some of those that lead elsewhere. */
-const fewTypes = (types: ReadonlySet<string | undefined>): ReadonlyArray<string | undefined> => {
-  if (types.size <= mostDataTypes) return [...types]
+/** In lowercase, too. If there are too many types: any, and some of those that lead elsewhere. */
+const fewTypes = (types: ReadonlySet<string | undefined>): Iterable<string | undefined> => {
+  const spelt = (some: Iterable<string | undefined>) =>
+    new Set(Array.from(some).flatMap((type) => [type, type?.toLowerCase()]))
+  if (types.size <= mostDataTypes) return spelt(types)
   const invalid = [...types].filter((type) => type !== undefined && invalidComponent("", type) !== undefined)
-  return [undefined, ...invalid.slice(0, mostDataTypes)]
+  return spelt([undefined, ...invalid.slice(0, mostDataTypes)])
 }
 
 const lastKnown = (components: ReadonlyArray<string>) => components.findLastIndex((name) => name !== anyName)
