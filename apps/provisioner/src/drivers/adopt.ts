@@ -4,6 +4,7 @@ import { readMark, writeMark } from "../disk/mark.ts"
 import { checkedListed } from "./create.ts"
 import { Conflict, type Listed, Refused } from "./driver.ts"
 import { whereabouts } from "./find.ts"
+import { nothingReleased } from "./quotas.ts"
 import { directoryAt, type OpenRoot } from "./root.ts"
 
 /** The directory of another program, its project ID and mark, if this item may take it over. */
@@ -49,6 +50,12 @@ export const adopt = Effect.fnUntraced(function* (root: OpenRoot, listed: Listed
   // Some systems keep no marks: it is not a change that the mark is missing again.
   if (mark === null) yield* writeMark(directory, itemId)
   if (registry.byIdentity(identity)?.path === path) return "unchanged"
-  yield* registry.put(itemId, { identity, path, ...(system.projectIds === undefined ? {} : { projectId }) })
+  const isOther = registry.get(itemId)?.identity !== identity
+  yield* registry.put(itemId, {
+    identity,
+    path,
+    ...(system.projectIds === undefined ? {} : { projectId }),
+    ...(isOther ? nothingReleased(root) : {}),
+  })
   return "changed"
 })

@@ -17,7 +17,7 @@ import { writeMark } from "../disk/mark.ts"
 import { Conflict, type DriverError, type Listed, type Outcome, Refused, UnknownOutcome } from "./driver.ts"
 import { ownDirectory, whereabouts } from "./find.ts"
 import type { Place } from "./quota-system.ts"
-import { applyQuotas, placeOf } from "./quotas.ts"
+import { applyQuotas, nothingReleased, placeOf } from "./quotas.ts"
 import { directoryAt, type OpenRoot, type Root } from "./root.ts"
 
 /** UUIDs of items and orders, which become file names: without a slash, a dot or a NUL. */
@@ -91,7 +91,7 @@ const created = Effect.fnUntraced(function* (root: OpenRoot, { itemId, path, gid
     yield* system.tie?.(place) ?? Effect.void
     if (system.release === undefined) yield* open(directory, place)
     // Before the rename: after a crash in between, the registry knows the directory.
-    yield* registry.put(itemId, { identity: (yield* statusOf(directory)).identity, path })
+    yield* registry.put(itemId, { identity: (yield* statusOf(directory)).identity, path, ...nothingReleased(root) })
   })
   const made = yield* build(uid, parent, [`.new-${itemId}`, name], system.make ?? makeChild, complete)
   if (system.release !== undefined) yield* open(made, yield* placeOf(root, made, { itemId, path }))

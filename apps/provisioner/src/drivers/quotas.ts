@@ -68,16 +68,30 @@ export const placeOf = (root: Root, directory: Directory, { itemId, path }: Item
 export const releasedQuotas = ({ system, registry }: Root, itemId: string): Quotas =>
   system.release === undefined ? {} : quotasIn(registry.get(itemId))
 
-/** The limits as the system stores them after a request; the kinds that it does not name stay as found, or as released. */
-const storedAfter = (root: Root, itemId: string, found: Quotas, requested: Quotas): Quotas => {
-  const { capabilities, normalise }: QuotaSystem = root.system
+export const isEmpty = (quotas: Quotas): boolean => Object.keys(quotas).length === 0
+
+/** In a record, forgets the limits that a rename has removed. With other systems, a record may have the limits that are set. */
+export const nothingReleased = ({ system }: Root): { readonly quotas?: null } =>
+  system.release === undefined ? {} : { quotas: null }
+
+/**
+ * The limits as the system stores them after a request; the kinds that it does not name stay as found or, if none is found, as
+ * released: any limit that is found was set after the release.
+ */
+const storedAfter = (
+  { capabilities, normalise }: QuotaSystem,
+  released: Quotas,
+  found: Quotas,
+  requested: Quotas,
+): Quotas => {
   const { enforces, granularity } = capabilities
+  const asked = isEmpty(found) ? { ...released, ...requested } : requested
   const rounded = enforces.flatMap((kind) => {
-    const amount = requested[kind]
+    const amount = asked[kind]
     const granule = isSpace(kind) ? granularity.bytes : granularity.inodes
     return amount === undefined ? [] : [[kind, roundedTo(granule, amount)] as const]
   })
-  const all = { ...releasedQuotas(root, itemId), ...found, ...Object.fromEntries(rounded) }
+  const all = { ...found, ...Object.fromEntries(rounded) }
   return normalise?.(all) ?? all
 }
 
@@ -86,26 +100,37 @@ const differing = (wanted: Quotas, found: Quotas): ReadonlyArray<string> =>
     .filter((kind) => found[kind] !== wanted[kind])
     .map((kind) => `${kind} ${found[kind] ?? "unlimited"}, not ${wanted[kind] ?? "unlimited"}`)
 
-export const applyQuotas = Effect.fnUntraced(function* (root: Root, place: Place, quotas: Quotas) {
-  const { system, registry } = root
-  const { itemId, path } = place
+/** Sets limits and those that a rename has removed, and reads them back. They stay remembered. */
+export const setLimits = Effect.fnUntraced(function* (root: Root, place: Place, quotas: Quotas) {
+  const { system } = root
   yield* checkedQuotas(quotas)
   const found = yield* system.readQuotas(place)
-  const wanted = storedAfter(root, itemId, found, quotas)
-  const isAsWanted = differing(wanted, found).length === 0
-  if (!isAsWanted) {
-    yield* system.setQuotas(place, yield* checkedQuotas(wanted))
-    const wrong = differing(wanted, yield* system.readQuotas(place))
-    if (wrong.length > 0)
-      return yield* new Conflict({ step: `quotas of ${path}`, detail: `read back: ${wrong.join("; ")}` })
-  }
-  if (system.release !== undefined) yield* registry.put(itemId, { quotas: null })
-  return isAsWanted ? "unchanged" : "changed"
+  const wanted = storedAfter(system, releasedQuotas(root, place.itemId), found, quotas)
+  if (differing(wanted, found).length === 0) return "unchanged"
+  yield* system.setQuotas(place, yield* checkedQuotas(wanted))
+  const wrong = differing(wanted, yield* system.readQuotas(place))
+  if (wrong.length === 0) return "changed"
+  return yield* new Conflict({ step: `quotas of ${place.path}`, detail: `read back: ${wrong.join("; ")}` })
+})
+
+/** Sets limits as `setLimits` does; then nothing is left to remember. */
+export const applyQuotas = Effect.fnUntraced(function* (root: Root, place: Place, quotas: Quotas) {
+  const outcome = yield* setLimits(root, place, quotas)
+  if (root.system.release !== undefined) yield* root.registry.put(place.itemId, nothingReleased(root))
+  return outcome
 })
 
 export const differences = (root: Root, listed: Listed, observed: Observed): ReadonlyArray<string> => [
   ...(observed.uid === root.uid ? [] : [`owner ${observed.uid}, not ${root.uid}`]),
   ...(observed.gid === listed.gid ? [] : [`group ${observed.gid}, not ${listed.gid}`]),
   ...(observed.mode === listed.mode ? [] : [`mode ${octal(observed.mode)}, not ${octal(listed.mode)}`]),
-  ...differing(storedAfter(root, listed.itemId, observed.quotas, listed.quotas ?? {}), observed.quotas),
+  ...quotaDifferences(root, listed, observed),
 ]
+
+const quotaDifferences = (root: Root, { itemId, quotas }: Listed, observed: Observed): ReadonlyArray<string> => {
+  // What an item's own directory has lost in a rename is no difference of another directory at its path.
+  const released = observed.itemId === itemId ? releasedQuotas(root, itemId) : {}
+  const found = differing(storedAfter(root.system, released, observed.quotas, quotas ?? {}), observed.quotas)
+  // Remembered for longer, they would come back after a person has removed the quota.
+  return found.length === 0 && !isEmpty(released) ? ["quotas still remembered from a rename"] : found
+}

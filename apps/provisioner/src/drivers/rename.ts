@@ -6,7 +6,7 @@ import { idPattern, last, parentOf } from "./create.ts"
 import { Conflict, type Item, type Outcome, Refused, UnknownOutcome } from "./driver.ts"
 import { findInTrash, isOf, ownDirectory } from "./find.ts"
 import type { Place } from "./quota-system.ts"
-import { applyQuotas, placeOf, releasedQuotas } from "./quotas.ts"
+import { applyQuotas, isEmpty, placeOf, releasedQuotas, setLimits } from "./quotas.ts"
 import { directoryAt, type OpenRoot, type WritableRoot } from "./root.ts"
 
 /** The directory of this item, and where it is: the directory above, and its name there. */
@@ -32,21 +32,24 @@ const renamed = Effect.fnUntraced(function* (
   if (system.release === undefined) yield* rename
   else {
     const place = yield* placeOf(root, directory, item)
-    const quotas = { ...releasedQuotas(root, item.itemId), ...(yield* system.readQuotas(place)) }
+    const found = yield* system.readQuotas(place)
+    const quotas = isEmpty(found) ? releasedQuotas(root, item.itemId) : found
     // Before the release: after a crash, the next step that sets quotas sets these, too.
     yield* registry.put(item.itemId, { quotas: recordedQuotas(quotas) })
-    yield* Effect.andThen(system.release(place), rename).pipe(Effect.tapError(() => setAgain(root, place)))
+    // Afterwards they stay remembered: VAST may still carry out a deletion of unknown outcome.
+    yield* Effect.tapError(system.release(place), () => setAgain(root, place, setLimits))
+    yield* Effect.tapError(rename, () => setAgain(root, place, applyQuotas))
   }
   yield* registry.put(item.itemId, { identity: (yield* statusOf(directory)).identity, path })
   return "changed" as Outcome
 })
 
 /** After a rename that failed: sets the quotas again if the directory is still there. The first error is the one to report. */
-const setAgain = (root: OpenRoot, place: Place) =>
+const setAgain = (root: OpenRoot, place: Place, set: typeof setLimits) =>
   Effect.ignore(
     Effect.gen(function* () {
       const there = yield* directoryAt(root, place.path)
-      if (there !== null && (yield* isOf(root, there, place.itemId))) yield* applyQuotas(root, place, {})
+      if (there !== null && (yield* isOf(root, there, place.itemId))) yield* set(root, place, {})
     }),
   )
 

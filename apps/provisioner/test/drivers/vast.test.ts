@@ -1,5 +1,5 @@
 /** `vast` with a mock of its REST API, and local directories in place of the mount. */
-import { chownSync, lstatSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from "node:fs"
+import { chmodSync, chownSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { type MockResponse, startVast, type Vast } from "@cscs/sandbox"
 import { Effect, Fiber, Redacted } from "effect"
@@ -53,7 +53,7 @@ describe("quotas of VAST", () => {
       quotas: { spaceSoft: tera, spaceHard: tera, inodesSoft: 1000n, inodesHard: 2000n },
     })
     const quota = () => [...vast.quotas.values()][0]
-    return { root, vast, act, failure, listed, quota }
+    return { root, registry, vast, act, failure, listed, quota }
   }
 
   test("limits are sent in bytes, the directory is made before its quota, and a soft limit equal to the hard one is omitted", async () => {
@@ -210,11 +210,28 @@ describe("quotas of VAST", () => {
       "UnknownOutcome",
     ],
   ])("a move that fails because %s leaves the directory with its quota", async (_, provoke, tag) => {
-    const { failure, vast, quota, from, to, differences, move } = await moving()
+    const { act, failure, vast, quota, from, to, differences, move } = await moving()
     provoke(vast, to.path)
     expect((await failure(move))._tag).toBe(tag)
     expect(quota()).toMatchObject({ path: from.path, hard_limit: 1e12, hard_limit_inodes: 2000 })
-    expect(await differences({ ...from, quotas: null })).toEqual([])
+    const listed = { ...from, quotas: null }
+    await act((driver) => driver.ensureDirectory(listed))
+    expect(await differences(listed)).toEqual([])
+  })
+
+  test("a quota that VAST deletes only after the move has failed with 504 is set again, whether or not the move is repeated", async () => {
+    for (const isRepeated of [true, false]) {
+      const { act, failure, vast, quota, from, to, differences, move } = await moving()
+      vast.faults.set("vast", { method: "DELETE", status: 504, times: 1 })
+      expect((await failure(move))._tag).toBe("UnknownOutcome")
+      vast.quotas.clear()
+      if (isRepeated) await act(move)
+      const listed = isRepeated ? to : { ...from, quotas: null }
+      expect(await differences(listed)).toContain("spaceHard unlimited, not 1000000000000")
+      await act((driver) => driver.ensureDirectory(listed))
+      expect(quota()).toMatchObject({ path: listed.path, hard_limit: 1e12, hard_limit_inodes: 2000 })
+      expect(await differences(listed)).toEqual([])
+    }
   })
 
   test("a quota that could not be set again after a failed move is a difference until it is set", async () => {
@@ -236,6 +253,65 @@ describe("quotas of VAST", () => {
     await act((driver) => driver.ensureDirectory(to))
     vast.quotas.clear()
     expect(await differences(to)).toEqual([])
+  })
+
+  test("a quota that was set after a move, but with a lost response, does not come back once a person has removed it", async () => {
+    const { act, failure, vast, quota, to, differences, move } = await moving()
+    await act(move)
+    vast.faults.set("vast", { method: "POST", truncate: true, times: 1 })
+    expect((await failure((driver) => driver.ensureDirectory(to)))._tag).toBe("UnknownOutcome")
+    expect(quota()).toMatchObject({ path: to.path, hard_limit: 1e12 })
+    expect(await differences(to)).toEqual(["quotas still remembered from a rename"])
+    await act((driver) => driver.ensureDirectory(to))
+    expect(await differences(to)).toEqual([])
+    vast.quotas.clear()
+    expect(await differences(to)).toEqual([])
+  })
+
+  test("limits that a person sets before those of a move are set again count in place of them", async () => {
+    const { act, vast, quota, to, differences, move } = await moving()
+    await act((driver) =>
+      driver.ensureQuota({ ...to, path: quota()?.path ?? "" }, { spaceHard: 2n * 10n ** 12n, spaceSoft: 10n ** 12n }),
+    )
+    await act(move)
+    const theirs = { soft_limit: null, hard_limit: 5e11, soft_limit_inodes: null, hard_limit_inodes: null }
+    const about = { path: to.path, tenant_id: 1, used_effective_capacity: 0, used_inodes: 0 }
+    vast.quotas.set(99, { id: 99, name: `cscs-${to.itemId}`, ...about, ...theirs })
+    await act((driver) => driver.ensureDirectory(to))
+    expect(vast.quotas.get(99)).toMatchObject(theirs)
+    expect(await differences(to)).toEqual([])
+    const again = { ...to, path: `${to.path}-again` }
+    await act((driver) => driver.move(again, to.path))
+    await act((driver) => driver.ensureDirectory(again))
+    expect(quota()).toMatchObject({ path: again.path, ...theirs })
+  })
+
+  test("what is remembered of a removed directory counts neither for another at its path, nor for one that is made or adopted later", async () => {
+    const { root, act, from, quota, differences } = await moving()
+    await act((driver) => driver.trash(from, "order"))
+    const listed = { ...from, quotas: null }
+    mkdirSync(from.path, { mode: 0o770 })
+    chownSync(from.path, process.geteuid?.() ?? 0, group)
+    chmodSync(from.path, listed.mode)
+    expect(await differences(listed)).toEqual([])
+    for (const name of readdirSync(`${root}/.cscs-trash`)) rmSync(`${root}/.cscs-trash/${name}`, { recursive: true })
+    expect(await act((driver) => driver.adopt(listed))).toBe("changed")
+    expect(await differences(listed)).toEqual([])
+
+    await act((driver) => driver.ensureDirectory(from))
+    await act((driver) => driver.trash(from, "order"))
+    for (const name of readdirSync(`${root}/.cscs-trash`)) rmSync(`${root}/.cscs-trash/${name}`, { recursive: true })
+    await act((driver) => driver.ensureDirectory({ ...from, quotas: { spaceHard: 5n * 10n ** 11n } }))
+    expect(quota()).toMatchObject({ hard_limit: 5e11, hard_limit_inodes: null })
+  })
+
+  test("quotas that the driver `directory` has recorded are set as VAST can store them", async () => {
+    const { root, registry, act, listed, quota } = await start()
+    const odd = { ...listed("a"), quotas: { spaceHard: 2n ** 53n + 1n, inodesHard: 2000n } }
+    const directory = openDriver({ type: "directory", root, registry })
+    await Effect.runPromise(Effect.scoped(Effect.flatMap(directory, (driver) => driver.ensureDirectory(odd))))
+    expect(await act((driver) => driver.ensureDirectory({ ...odd, quotas: null }))).toBe("changed")
+    expect(quota()).toMatchObject({ hard_limit: 2 ** 53, hard_limit_inodes: 2000 })
   })
 
   test("a move that is killed after the quota was deleted is completed by the next cycle, with the quota", async () => {
