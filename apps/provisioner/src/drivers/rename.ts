@@ -33,9 +33,13 @@ const renamed = Effect.fnUntraced(function* (
   else {
     const place = yield* placeOf(root, directory, item)
     const found = yield* system.readQuotas(place)
-    const quotas = isEmpty(found) ? releasedQuotas(root, item.itemId) : found
+    const released = releasedQuotas(root, item.itemId)
+    // Out of the trash: what is found at the new path is not of this directory.
+    const [quotas, others] = path === item.path ? [released, found] : [found, released]
     // Before the release: after a crash, the next step that sets quotas sets these, too.
-    yield* registry.put(item.itemId, { quotas: recordedQuotas(quotas) })
+    yield* registry.put(item.itemId, { quotas: recordedQuotas(isEmpty(quotas) ? others : quotas) })
+    // A request of unknown outcome may have left a quota at the new path: there it would count for the directory.
+    if (path !== null && path !== item.path) yield* system.release({ ...place, path })
     // Afterwards they stay remembered: VAST may still carry out a deletion of unknown outcome.
     yield* Effect.tapError(system.release(place), () => setAgain(root, place, setLimits))
     yield* Effect.tapError(rename, () => setAgain(root, place, applyQuotas))

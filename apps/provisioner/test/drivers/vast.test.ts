@@ -286,6 +286,32 @@ describe("quotas of VAST", () => {
     expect(quota()).toMatchObject({ path: again.path, ...theirs })
   })
 
+  test("a quota that a lost request has left at a path does not count for the directory that is moved or restored there", async () => {
+    const { act, failure, vast, from, to, differences, move } = await moving()
+    const left = (name: string, path: string) => {
+      const limits = { soft_limit: null, hard_limit: 9e12, soft_limit_inodes: null, hard_limit_inodes: null }
+      const about = { tenant_id: 1, used_effective_capacity: 0, used_inodes: 0 }
+      vast.quotas.set(99, { id: 99, name, path, ...limits, ...about })
+    }
+    const isKept = async () => {
+      await act((driver) => driver.ensureDirectory(to))
+      const all = [...vast.quotas.values()]
+      expect(all.map((one) => [one.path, one.hard_limit, one.hard_limit_inodes])).toEqual([[to.path, 1e12, 2000]])
+      expect(await differences(to)).toEqual([])
+    }
+    left(`cscs-${to.itemId}`, to.path)
+    await act(move)
+    await isKept()
+    await act((driver) => driver.trash(to, "order"))
+    left(`cscs-${to.itemId}`, to.path)
+    await act((driver) => driver.restore(to))
+    await isKept()
+    left("by hand", from.path)
+    expect((await failure((driver) => driver.move(from, to.path)))._tag).toBe("Conflict")
+    vast.quotas.delete(99)
+    await isKept()
+  })
+
   test("what is remembered of a removed directory counts neither for another at its path, nor for one that is made or adopted later", async () => {
     const { root, act, from, quota, differences } = await moving()
     await act((driver) => driver.trash(from, "order"))
