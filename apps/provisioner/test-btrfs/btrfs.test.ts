@@ -122,6 +122,41 @@ describe("btrfs", () => {
     expect(fill(`${item.path}/more`, 1)).toBe("written")
   })
 
+  test("the limit of a directory can be changed while the one above it, another item's, is over its own", async () => {
+    const { act, root } = onBtrfs()
+    const limit = (count: number) => ({ spaceHard: BigInt(count * mebibyte) })
+    const outer = { itemId, path: `${root}/a`, gid: 31_001, mode: 0o2770, quotas: limit(64) }
+    const inner = { ...outer, itemId: "00000000-0000-4000-8000-888888888888", path: `${root}/a/b` }
+    await act((driver) => driver.ensureDirectory(outer))
+    await act((driver) => driver.ensureDirectory(inner))
+    expect(fill(`${outer.path}/data`, 16)).toBe("written")
+    expect(await act((driver) => driver.ensureQuota(outer, limit(8)))).toBe("changed")
+    expect(await act((driver) => driver.ensureQuota(inner, limit(32)))).toBe("changed")
+  })
+
+  test("a limit of a subvolume of another btrfs that is mounted below the root never becomes that of an item with the same ID", async () => {
+    const { act, root } = onBtrfs()
+    const other = mounted()
+    onTestFinished(() => other.close())
+    const limit = (count: number) => ({ spaceHard: BigInt(count * mebibyte) })
+    const item = { itemId, path: `${root}/a`, gid: 31_001, mode: 0o2770, quotas: limit(64) }
+    await act((driver) => driver.ensureDirectory(item))
+    const theirs = { ...item, itemId: "00000000-0000-4000-8000-888888888888", path: `${root}/b` }
+    run("btrfs", "subvolume", "create", `${other.root}/b`)
+    chownSync(`${other.root}/b`, 0, 31_001)
+    mkdirSync(theirs.path)
+    run("mount", "--bind", `${other.root}/b`, theirs.path)
+    onTestFinished(() => void run("umount", "--lazy", theirs.path))
+    await act((driver) => driver.adopt(theirs))
+    const quotasAt = async ({ path, itemId }: typeof item) =>
+      (await act((driver) => driver.readBack({ path, itemId })))?.quotas
+    expect(await act((driver) => driver.ensureQuota(theirs, limit(32)))).toBe("changed")
+    expect(fill(`${theirs.path}/data`, 16)).toBe("written")
+    await act((driver) => driver.ensureQuota(theirs, limit(8)))
+    await expect(act((driver) => driver.ensureQuota(theirs, limit(16)))).rejects.toThrow(/quota exceeded/i)
+    expect([await quotasAt(item), await quotasAt(theirs)]).toEqual([limit(64), limit(8)])
+  })
+
   test("a directory's mark identifies its item after the registry was lost", async () => {
     const { act, root, registry } = onBtrfs()
     const item = { itemId, path: `${root}/a` }

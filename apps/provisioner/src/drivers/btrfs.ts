@@ -1,6 +1,7 @@
 /** btrfs: each directory is a subvolume, and its quota the limit of its qgroup. It has neither soft limits nor limits of inodes. */
-import { Effect, Semaphore } from "effect"
-import { type Directory, errorOf } from "../disk/directory.ts"
+import { readFile } from "node:fs/promises"
+import { Effect, Result, Semaphore } from "effect"
+import { type Directory, errorOf, openChild } from "../disk/directory.ts"
 import { givenDirectory, outputOf, runProgram } from "../disk/run-program.ts"
 import { Conflict, type DriverError, Refused, UnknownOutcome } from "./driver.ts"
 import type { Place, QuotaSystem } from "./quota-system.ts"
@@ -25,9 +26,16 @@ export const btrfsSystem: QuotaSystem = {
   setQuotas: Effect.fnUntraced(function* (place: Place, { spaceHard }) {
     const limit = spaceHard === undefined ? "none" : String(spaceHard)
     const { id } = yield* qgroupOf(place)
-    // By the directory above: at a subvolume that is over its limit, the call itself fails with EDQUOT.
-    const args = ["qgroup", "limit", "--", limit, id, `${givenDirectory}/..`]
-    yield* mutex.withPermit(outputOf("btrfs", args, { given: place.directory }))
+    const given = place.directory
+    const limitAt = (path: string) =>
+      mutex.withPermit(outputOf("btrfs", ["qgroup", "limit", "--", limit, id, path], { given }))
+    // At a subvolume that is over its limit, the call itself fails with EDQUOT: then by the directory above.
+    const done = yield* Effect.result(limitAt(givenDirectory))
+    if (Result.isSuccess(done)) return
+    const { failure: error } = done
+    // On another file system, another subvolume may have the same ID.
+    if (!/quota exceeded/i.test(error.detail) || (yield* isMountPoint(given))) return yield* error
+    yield* limitAt(`${givenDirectory}/..`)
   }),
   readQuotas: (place) => Effect.map(qgroupOf(place), ({ limit }) => (limit === null ? {} : { spaceHard: limit })),
   usage: (place) =>
@@ -40,6 +48,17 @@ export const btrfsSystem: QuotaSystem = {
           ),
     ),
 }
+
+const isMountPoint = Effect.fnUntraced(function* (directory: Directory) {
+  const above = yield* openChild(directory, "..")
+  if (above === null) return true
+  const mountOf = ({ handle, path }: Directory) =>
+    Effect.tryPromise({
+      try: async () => /^mnt_id:\s*(\d+)$/m.exec(await readFile(`/proc/self/fdinfo/${handle.fd}`, "utf8"))?.[1],
+      catch: (cause) => errorOf(`mount of ${path}`, cause),
+    })
+  return (yield* mountOf(directory)) !== (yield* mountOf(above))
+}, Effect.scoped)
 
 const isSubvolume = Effect.fnUntraced(function* (directory: Directory) {
   const step = `subvolume ${directory.path}`
