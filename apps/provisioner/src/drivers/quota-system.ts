@@ -43,8 +43,9 @@ export interface QuotaSystem {
     place: Place,
   ) => Effect.Effect<{ readonly bytes: bigint; readonly inodes: bigint | null }, DriverError>
   /**
-   * Only for systems that tie a quota to a path: removes it before the directory is renamed. The registry remembers it until it
-   * is set again. A new directory gets its quota when it is in place, and is closed to all users until then.
+   * Only for systems that tie a quota to a path: removes it, if there is one, before the directory is renamed, at both paths. The
+   * registry remembers it until it is set again. A new directory gets its quota when it is in place, and is closed to all users
+   * until then.
    */
   readonly release?: (place: Place) => Effect.Effect<void, DriverError>
 }
