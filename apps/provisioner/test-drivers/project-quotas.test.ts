@@ -19,10 +19,11 @@ afterAll(() => {
 const prepared = (
   type: Type,
   projectIds = { first: 5000, last: 9999 },
+  at?: string,
 ): Subject & { readonly programs: QuotaPrograms } => {
   const folder = realpathSync(mkdtempSync(`${tmpdir()}/driver-`))
-  const mount = `${folder}/mount`
-  const [root, registry] = [`${mount}/root`, `${folder}/registry`]
+  const mount = at ?? `${folder}/mount`
+  const [root, registry] = [`${folder}/mount/root`, `${folder}/registry`]
   mkdirSync(root, { recursive: true, mode: 0o755 })
   const programs = installQuotaPrograms(folder, mount)
   process.env.PATH = `${programs.bin}${delimiter}${path}`
@@ -50,8 +51,8 @@ for (const type of ["lustre", "ext4", "xfs"] as const) {
   driverContract(type, async () => prepared(type))
 
   describe(`project quotas of ${type}`, () => {
-    const start = (projectIds?: { first: number; last: number }) => {
-      const subject = prepared(type, projectIds)
+    const start = (projectIds?: { first: number; last: number }, at?: string) => {
+      const subject = prepared(type, projectIds, at)
       onTestFinished(() => subject.close())
       const act = <A>(work: (driver: Driver) => Effect.Effect<A, DriverError>): Promise<A> =>
         Effect.runPromise(Effect.scoped(Effect.flatMap(subject.open, work)))
@@ -220,6 +221,13 @@ for (const type of ["lustre", "ext4", "xfs"] as const) {
         programs.turnOff()
         const error = await failure((driver) => driver.trashed())
         expect(error).toMatchObject({ _tag: "Refused", detail: expect.stringContaining("prjquota") })
+      })
+
+      test("a mount that counts usage without enforcing limits is refused when the driver is opened", async () => {
+        // Something is mounted there on every machine.
+        const { failure } = start(undefined, "/")
+        const error = await failure((driver) => driver.trashed())
+        expect(error).toMatchObject({ _tag: "Refused", detail: expect.stringContaining("not enforced") })
       })
     }
   })

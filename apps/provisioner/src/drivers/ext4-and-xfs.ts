@@ -1,6 +1,7 @@
 /** ext4 and XFS with project quotas (`mount -o prjquota`), by the programs of Debian's `quota`, `e2fsprogs` and `xfsprogs`. */
+import { readFile } from "node:fs/promises"
 import { Effect } from "effect"
-import type { Directory } from "../disk/directory.ts"
+import { type Directory, errorOf } from "../disk/directory.ts"
 import { givenDirectory, outputOf, runProgram } from "../disk/run-program.ts"
 import { Refused, UnknownOutcome } from "./driver.ts"
 import { projectQuotas } from "./project-quotas.ts"
@@ -62,6 +63,9 @@ export const projectQuotaSystem = (
         "cannot be read: install quota, and mount with prjquota on a kernel with CONFIG_QFMT_V2 (ext4) or CONFIG_XFS_QUOTA (XFS)"
       // ID 0 always has a row if there are project quotas.
       yield* Effect.mapError(row(0), (error) => new Refused({ step, detail: `${detail} (${error.detail})` }))
+      const options = yield* optionsOf(mount)
+      if (options !== undefined && !options.includes("prjquota"))
+        return yield* new Refused({ step, detail: "are counted, but limits are not enforced: mount with prjquota" })
       const { id, inherits } = yield* project(root)
       if (id !== 0 || inherits) {
         const found = `the root has the project ID ${id}${inherits ? ", which new directories inherit" : ""}`
@@ -70,3 +74,22 @@ export const projectQuotaSystem = (
     }),
   }
 }
+
+/**
+ * The file system's own options of a mount, `undefined` if nothing is mounted there (proc_pid_mountinfo(5)). Only if limits are
+ * enforced, `prjquota` is among them: without it, ext4 with `tune2fs -O quota` and XFS with `pqnoenforce` still count usage and
+ * store limits.
+ */
+const optionsOf = (mount: string) =>
+  Effect.tryPromise({
+    try: async () => {
+      const rows = (await readFile("/proc/self/mountinfo", "utf8")).split("\n").map((line) => line.split(" "))
+      // Of mounts on top of each other, the last one counts.
+      const row = rows.findLast(([, , , , point = ""]) => unescaped(point) === mount)
+      return row?.at(-1)?.split(",")
+    },
+    catch: (cause) => errorOf("mounts", cause),
+  })
+
+const unescaped = (point: string) =>
+  point.replace(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
