@@ -2,8 +2,9 @@
  * A small realistic world on loopback for tests and the demo: Waldur's REST API, the HPC User API and an OIDC issuer,
  * each with its own HTTP listener, all behaving as measured on the real ones.
  *
- * `buildWorld` makes the data, `startSandbox` serves it. The sandbox is independent of the storage proxy's code, so
- * that it cannot share its errors.
+ * `buildWorld` makes the data, `startSandbox` serves it. For the provisioner's tests, `startVast` and `installQuotaPrograms`
+ * imitate storage systems. The sandbox is independent of the code of storage proxy and provisioner, so that the two sides
+ * cannot share an error.
  */
 export type { Call, CallLog, Upstream } from "./call-log.ts"
 export type { Fault, Faults, MockResponse, SetFault } from "./faults.ts"

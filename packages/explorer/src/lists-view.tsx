@@ -195,7 +195,7 @@ const FindingList = ({
   const words = q.toLowerCase().split(/\s/)
   const shown = of.filter(
     (finding) =>
-      (storage_system === "" || finding.offering_slug === storage_system) &&
+      (storage_system === "" || finding.offering_slug?.toLowerCase() === storage_system) &&
       words.every((word) => JSON.stringify(finding).toLowerCase().includes(word)),
   )
   if (shown.length === 0) return null

@@ -1,11 +1,14 @@
 /** The place in the page as a URL: view, filters and entry, so a copied address shows the same. Pure. */
-import type { EntryFilter, StorageEntry } from "@cscs/storage-model"
+import type { StorageEntry } from "@cscs/storage-model"
 import type { TreeNode } from "./tree.ts"
 
 export const views = ["tree", "waiting", "problems", "changes", "health"] as const
 export type View = (typeof views)[number]
 
-/** The filters, named like the API's parameters; `q` is the search. An empty string does not restrict. */
+/**
+ * The filters, named like the API's parameters; `q` is the search. An empty string does not restrict. `storage_system` is the
+ * key in the entries: an offering's slug in lowercase.
+ */
 export const filterNames = ["storage_system", "data_type", "status", "state", "q"] as const
 export type Filters = Readonly<Record<(typeof filterNames)[number], string>>
 
@@ -42,10 +45,9 @@ export const matcherOf = ({ storage_system, data_type, status, q }: Filters) => 
     .toLowerCase()
     .split(/\s/)
     .filter((word) => word !== "")
-  const wanted = { dataType: data_type, status } satisfies EntryFilter
   return ({ text }: TreeNode, entry: StorageEntry): boolean =>
     (storage_system === "" || entry.storageSystem.key === storage_system) &&
-    (wanted.dataType === "" || entry.storageDataType.key === wanted.dataType) &&
-    (wanted.status === "" || entry.status === wanted.status) &&
+    (data_type === "" || entry.storageDataType.key === data_type) &&
+    (status === "" || entry.status === status) &&
     words.every((word) => text.includes(word))
 }

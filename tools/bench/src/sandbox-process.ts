@@ -40,23 +40,23 @@ const post = async (path: string, body: unknown = {}): Promise<void> => {
   if (!response.ok) throw new Error(`POST ${path}: ${response.status} ${text.slice(0, 300)}`)
 }
 
-/** Pages of resources with an order in progress are large and not trimmable, so every count separates them. */
+/** Pages of resources with an order in progress are large and not trimmable, so they are a kind of their own. */
 export const orderedPages = "pages of resources with an order in progress"
 
-/** The path without UUIDs; of a HEAD, which asks for a count, with the method. */
+/** The kind of a call: `orderedPages`, or the path without its UUID, with `HEAD` in front if it only asks for a count. */
 const kindOf = ({ method, path, query }: Call): string => {
   if (method === "GET" && path.endsWith("resources/") && query.has("order_state")) return orderedPages
   return `${method === "HEAD" ? "HEAD " : ""}${path.replace(/[0-9a-f]{32}/, "…")}`
 }
 
-/** Excludes the benchmark's own POSTs, and the keys of the issuer. */
+/** Of the issuer only the POSTs (tokens), not its keys; of the others all but POSTs, which are the benchmark's own. */
 const measured = (): ReadonlyArray<Call> =>
   started().calls.all.filter(({ method, upstream }) => (method === "POST") === (upstream === "issuer"))
 
 const bytesOf = (calls: ReadonlyArray<Call>) => calls.reduce((sum, { bytes }) => sum + bytes, 0)
 
-/** For quotas that differ. */
-let storage = 0
+/** Counts up, so that each change sets other quotas. */
+let lastQuota = 0
 
 const commands = {
   /**
@@ -87,7 +87,7 @@ const commands = {
       .map(([kind, calls]) => ({ kind, calls: calls.length, bytes: bytesOf(calls) }))
       .sort((a, b) => b.bytes - a.bytes),
 
-  /** The Waldur lists that were walked page by page, without those that this reader may not see. */
+  /** The Waldur lists that were read page by page with status 200. */
   lists: () => {
     const walked = started().calls.all.filter(
       ({ upstream, method, query, status }) =>
@@ -113,7 +113,7 @@ const commands = {
     if (latencyMs > 0) faults.set("waldur", { latencyMs })
   },
 
-  /** Uuids of resources that can change in this way, spread over the whole list. */
+  /** UUIDs of at most `count` resources that can change in this way, spread over the whole list. */
   pick: (kind: ChangeKind, count: number): ReadonlyArray<string> => {
     const uuids = started().world.resources.flatMap((row) => (fits(kind, row) ? [String(row.uuid)] : []))
     const step = Math.max(1, Math.floor(uuids.length / count))
@@ -124,7 +124,7 @@ const commands = {
   perform: async (kind: ChangeKind, uuids: ReadonlyArray<string>): Promise<void> => {
     for (const uuid of uuids) {
       const { order_in_progress: order } = started().world.resources.find((row) => row.uuid === uuid) ?? {}
-      const options = { soft_quota_space: ++storage, hard_quota_space: storage + 1 }
+      const options = { soft_quota_space: ++lastQuota, hard_quota_space: lastQuota + 1 }
       await (kind === "options"
         ? post(`marketplace-provider-resources/${uuid}/update_options_direct/`, { options })
         : post(`marketplace-orders/${(order as WaldurRecord).uuid}/set_state_done/`))

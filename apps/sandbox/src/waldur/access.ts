@@ -48,7 +48,8 @@ export function rightsOf(token: WaldurToken): Rights {
 /** Whether the user sees a resource or an order as its provider, decided by its offering. */
 export function providerVisibility(world: World, token: WaldurToken): (row: WaldurRecord) => boolean {
   if (rightsOf(token).provides === "none") return () => false
-  // Orders name their offering by UUID only. Rows may name an offering that the world does not have.
+  // By UUID, because orders have no slug. Of an offering that the world does not have, the organization is unknown, so that
+  // only `sees` decides.
   const offered = new Map<unknown, boolean>(world.offerings.map((one) => [one.uuid, maySeeOffering(token, one)]))
   return ({ offering_uuid: uuid, offering_slug: slug }) =>
     offered.get(uuid) ?? (token.sees === "all" || token.sees.some((one) => one === slug || one === uuid))

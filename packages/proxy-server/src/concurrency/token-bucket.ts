@@ -3,7 +3,7 @@
 export interface TokenBucket {
   /** Whether a token is left. */
   readonly hasToken: (now: number) => boolean
-  /** Takes a token, also one that is not left: it is missing later. */
+  /** Takes a token. If none is left, the bucket goes into debt, which is refilled first. */
   readonly take: () => void
 }
 

@@ -21,7 +21,7 @@ import type { TimedSnapshot } from "../snapshot/snapshot.ts"
 import { steadyMillis } from "../snapshot/steady-clock.ts"
 import { type RedisConnection, SharedCacheUnavailable } from "./redis-connection.ts"
 
-/** Stored data expires by itself; data in use is stored again in time. A walk takes less. */
+/** Stored data expires by itself; data in use is stored again in time. A caller's walk through its pages takes less (`walkTime`). */
 const storedFor: Duration.Input = "20 minutes"
 const storeAgainAfter = Duration.toMillis("10 minutes")
 /** Values per call. */
@@ -53,11 +53,14 @@ export const makeSharedStore = (redis: RedisConnection, key: (name: string) => s
 
   const chunkStore = makeChunkStore(redis, keyOfChunk, reader)
 
-  /** Removes an incomplete snapshot together with its name, so that the leader notices and stores it again. */
+  /**
+   * Removes the header of an incomplete snapshot, and some chunks, and fails with `incomplete`: the leader notices and stores it
+   * again.
+   */
   const removed = (digest: string, chunks: ReadonlyArray<string> = []) =>
     Effect.andThen(redis.removeAll([keyOfHeader(digest), ...chunks.map(keyOfChunk)]), Effect.fail(incomplete))
 
-  /** The same for data that exists but is not trustworthy; this is reported. */
+  /** Does the same for data that exists but is not trustworthy, and reports it. */
   const refused = (problem: string, digest: string, chunks?: ReadonlyArray<string>) => {
     const isFirst = refusal === undefined
     refusal = problem
@@ -78,10 +81,9 @@ export const makeSharedStore = (redis: RedisConnection, key: (name: string) => s
     if (Result.isFailure(header)) return yield* refused(header.failure, digest)
     const names = header.success.chunks
     const known = new Map(near?.snapshot.entries.chunks.map((chunk) => [chunk.digest, chunk]))
-    const { chunks, problem } = yield* chunkStore.load(names, known)
-    const lost = names.filter((_, index) => chunks[index] === undefined)
-    if (problem !== undefined) return yield* refused(problem, digest, lost.slice(0, maxRemoved))
-    if (lost.length > 0) return yield* removed(digest, lost.slice(0, maxRemoved))
+    const { chunks, unusable, problem } = yield* chunkStore.load(names, known)
+    if (problem !== undefined) return yield* refused(problem, digest, unusable.slice(0, maxRemoved))
+    if (unusable.length > 0) return yield* removed(digest, unusable.slice(0, maxRemoved))
     const taken = snapshotFrom(
       header.success,
       chunks.filter((chunk) => chunk !== undefined),
@@ -103,9 +105,10 @@ export const makeSharedStore = (redis: RedisConnection, key: (name: string) => s
       const isRecent = last?.digest === digest && now - last.at < storeAgainAfter
       if (isRecent && (yield* redis.areThere(names))) return digest
       const header = headerText(taken)
-      if (header.length > longestHeader || entries.chunks.length > maxChunks) return yield* tooLarge
+      const bytes = entries.chunks.reduce((sum, chunk) => sum + chunk.bytes.length, 0)
+      if (header.length > longestHeader || entries.chunks.length > maxChunks || bytes > maxBytes) return yield* tooLarge
       yield* chunkStore.save(entries.chunks)
-      // The header after the chunks, and its name last: whatever is found by name is complete.
+      // The header after the chunks, and its name last: a name appears only after a complete snapshot.
       yield* redis.setAll([[keyOfHeader(digest), gzipSync(header, { level: 1 })]], storedFor)
       yield* redis.setAll([[keyOfEntries(entries.id), Buffer.from(digest)]], storedFor)
       last = { digest, at: now }
@@ -155,21 +158,27 @@ const makeChunkStore = (
     }
   }),
 
-  /** The chunks that could be loaded, and the first fault among those that exist but are invalid. */
+  /**
+   * The chunks that could be loaded; the digests of those that are absent or invalid, as far as they were requested; and the
+   * first fault of those that exist.
+   */
   load: Effect.fnUntraced(function* (digests: ReadonlyArray<string>, known: ReadonlyMap<string, Chunk>) {
     const found = new Map<string, Chunk>()
+    const unusable: Array<string> = []
     let problem: string | undefined
-    let bytes = 0
+    let bytes = [...known.values()].reduce((sum, chunk) => sum + chunk.bytes.length, 0)
     const missing = digests.filter((digest) => !known.has(digest))
     for (let start = 0; start < missing.length; start += atOnce) {
       const some = missing.slice(start, start + atOnce)
       const packed = yield* redis.getAll(some.map(keyOfChunk), { each: longestChunk, inAll: maxAtOnce })
       yield* cooperatively(some.entries(), ([index, digest]) => {
         const value = packed[index]
-        if (value === undefined) return
+        if (value === undefined) return void unusable.push(digest)
         const chunk = Result.flatMap(unpacked(value, longestChunk), (text) => reader.chunk(text, digest))
-        if (Result.isFailure(chunk)) problem ??= chunk.failure
-        else {
+        if (Result.isFailure(chunk)) {
+          unusable.push(digest)
+          problem ??= chunk.failure
+        } else {
           found.set(digest, chunk.success)
           bytes += chunk.success.bytes.length
         }
@@ -177,7 +186,7 @@ const makeChunkStore = (
       if (bytes > maxBytes) problem = "it is larger than any that we store"
       if (problem !== undefined) break
     }
-    return { chunks: digests.map((digest) => known.get(digest) ?? found.get(digest)), problem }
+    return { chunks: digests.map((digest) => known.get(digest) ?? found.get(digest)), unusable, problem }
   }),
 })
 
@@ -194,10 +203,10 @@ const tooSlow = new SharedCacheUnavailable({ detail: "a snapshot is not stored o
 const inTime = <A>(effect: Effect.Effect<A, SharedCacheUnavailable>) =>
   Effect.timeoutOrElse(effect, { duration: within, orElse: () => Effect.fail(tooSlow) })
 
-/** Fails for data that we did not compress, or that decompresses to more than the limit. */
+/** Fails for data that we did not compress, or that decompresses to more than this number of characters can take. */
 const unpacked = (packed: Buffer, atMost: number): Result.Result<string, string> => {
   try {
-    return Result.succeed(gunzipSync(packed, { maxOutputLength: atMost }).toString())
+    return Result.succeed(gunzipSync(packed, { maxOutputLength: 3 * atMost }).toString())
   } catch {
     return Result.fail("a value is not packed as ours are")
   }
