@@ -81,8 +81,7 @@ export const basicCredentials = ({ user, password }: { readonly user: string; re
 const loginSecrets = (written: string, url: URL): ReadonlyArray<string> => {
   const login = proxyLogin(url)
   if (login === undefined) return []
-  const [from, to] = [written.indexOf("//") + 2, written.lastIndexOf("@")]
-  const asWritten = from > 1 && to > from ? written.slice(from, to) : ""
+  const asWritten = written.slice(written.indexOf("//") + 2, written.lastIndexOf("@"))
   const forms = [login.password, login.user].flatMap((one) => [one, encodeURIComponent(one)])
   const all = [asWritten, basicCredentials(login).slice("Basic ".length), url.password, url.username, ...forms]
   return [...new Set(all)].filter((one) => one !== "")

@@ -4,7 +4,10 @@ import { type EnvironmentProxies, environmentChoice, unreadableExceptions } from
 import { isForwarded } from "./http-proxy.ts"
 import { InvalidProxy, type ProxyServer, parseProxy, proxyForDisplay } from "./proxy.ts"
 
-/** The proxy for a URL, even if it is unusable; `undefined` if the URL is reached directly or is invalid. */
+/**
+ * The proxy for a URL, even if the proxy is unusable. `undefined` if the URL is reached directly; with the environment's
+ * proxies also if the URL is invalid.
+ */
 export type ProxyTo = (url: string) => ProxyServer | InvalidProxy | undefined
 
 /**
@@ -51,7 +54,8 @@ const withScheme = (value: string): string => {
 
 /** Warnings about unusable parts of the environment's proxies, one line each, without user and password. */
 export const environmentProxyWarnings = (proxies: EnvironmentProxies): ReadonlyArray<string> => {
-  const unreadable = unreadableExceptions(proxies)
+  // An entry may be a proxy with its login, which belongs in another variable.
+  const unreadable = unreadableExceptions(proxies).map(proxyForDisplay)
   return [
     ...Object.values(environmentServers(proxies)).flatMap((one) =>
       one instanceof InvalidProxy ? [`${one.message}; calls that need it fail`] : [],

@@ -220,6 +220,11 @@ describe("warnings of the environment's proxies", () => {
     assert.strictEqual(warning, "NO_PROXY: these entries match no host: 10.0.0.0/33, api.*, <local>, a:b, c://d, …")
   })
 
+  it("show no login in an entry of NO_PROXY", () => {
+    const warnings = environmentProxyWarnings({ no: "someone:hunter2@proxy:3128,http://someone:hunter2@proxy:3128" })
+    assert.deepStrictEqual(warnings, ["NO_PROXY: these entries match no host: ***@proxy:3128, http://***@proxy:3128"])
+  })
+
   it.prop(
     "are never an error for any values",
     { http: Schema.String, https: Schema.String, all: Schema.String, no: Schema.String },
