@@ -13,6 +13,8 @@ import type { ItemResult } from "./perform.ts"
 const maxBackoff = 100
 /** The first wait in milliseconds after a report of unknown outcome. */
 const afterUnknown = 1000
+/** The longest wait in seconds that is kept because Waldur asks for it. */
+const maxAsked = 3600
 
 /**
  * What an entry waits for before anything is done for it: a list that was read after its report, or the time of its retry.
@@ -22,8 +24,8 @@ export type Hold = "list" | "retry"
 export interface CycleMemory {
   readonly holdOf: (entry: StorageEntry, list: EntryList) => Hold | undefined
   /**
-   * The entries that are not settled as they are listed. Forgets that those, and entries that are no longer listed, were settled
-   * before: acts follow, after which the same entry, listed again, requires another look.
+   * The entries that are not settled in their listed form. Of the settled ones it remembers only those that are listed unchanged:
+   * if an entry changes and later changes back, it is looked at again, because acts came in between.
    */
   readonly unsettledOf: (entries: ReadonlyArray<StorageEntry>) => ReadonlyArray<StorageEntry>
   /** An entry required nothing when its directory was looked at. */
@@ -51,11 +53,12 @@ export const makeCycleMemory = (journal: Journal, retryAfter: number, now: () =>
   /** Digests of the settled entries, by entry key. */
   let settled = new Map<string, string>()
 
-  const retryLater = (itemId: string, first: number) => {
+  /** @param asked seconds that Waldur asks to wait; the usual wait follows, so that not all items are retried at its end */
+  const retryLater = (itemId: string, first: number, asked = 0) => {
     const failures = (retries.get(itemId)?.failures ?? 0) + 1
     // Jitter, so that items that failed together are not retried together.
     const delay = first * Math.min(2 ** (failures - 1), maxBackoff) * (0.75 + Math.random() / 2)
-    retries.set(itemId, { failures, at: now() + delay })
+    retries.set(itemId, { failures, at: now() + Math.min(asked, maxAsked) * 1000 + delay })
   }
 
   return {
@@ -85,8 +88,8 @@ export const makeCycleMemory = (journal: Journal, retryAfter: number, now: () =>
     unsettleAll: () => settled.clear(),
     record: ({ item: { itemId }, results, isDone, wasReported }) => {
       if (wasReported) reportedAt.set(itemId, now())
-      const outcome = results.at(-1)?.outcome
-      if (outcome === "unknown") retryLater(itemId, Math.min(afterUnknown, retryAfter))
+      const { outcome, retryAfter: asked } = results.at(-1) ?? {}
+      if (outcome === "unknown") retryLater(itemId, Math.min(afterUnknown, retryAfter), asked)
       // After `otherState` the order has moved on, which the next list shows.
       else if (isDone || outcome === "otherState") retries.delete(itemId)
       else retryLater(itemId, retryAfter)

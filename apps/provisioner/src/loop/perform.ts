@@ -32,7 +32,7 @@ export interface ItemResult {
   readonly item: PlanItem
   readonly results: ReadonlyArray<ActResult>
   readonly isDone: boolean
-  /** Whether a report was sent, whatever its outcome. A list that was read before it does not show the item's current state. */
+  /** Whether a report was attempted, whatever its outcome. A list that was read before it does not show the item's current state. */
   readonly wasReported: boolean
 }
 

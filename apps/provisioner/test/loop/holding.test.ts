@@ -1,4 +1,5 @@
 import { existsSync, mkdirSync } from "node:fs"
+import { elapsedMillis } from "@cscs/http-transport"
 import { Effect } from "effect"
 import { expect, test } from "vitest"
 import { type Driver, UnknownOutcome } from "../../src/drivers/driver.ts"
@@ -21,6 +22,19 @@ test("a report of unknown outcome is not repeated before a newer list", async ()
   const waits = anEntry({ status: "pending", ...waiting })
   await site.session({ age: old, respond: () => ({ _tag: "unknown", detail: "timeout" }) })([[waits], [waits]])
   expect(site.reports.map(({ act }) => act)).toEqual(["approve"])
+})
+
+test.each([
+  [120, 120],
+  [86_400, 3600],
+])("a report for which Waldur asks to wait %i seconds is sent again after %i", async (retryAfter, expected) => {
+  const site = aSite()
+  const waits = anEntry({ status: "pending", ...waiting })
+  const respond = () => ({ _tag: "unknown", detail: "503", retryAfter }) as const
+  const [outcome] = await site.session({ age: -old, respond })([[waits], [waits]])
+  expect(site.reports).toHaveLength(1)
+  const now = await Effect.runPromise(elapsedMillis)
+  expect(((outcome?.retryAt ?? 0) - now) / 1000).toBeCloseTo(expected, -1)
 })
 
 test("a restart waits for a list from after its start, because the process before it may have reported", async () => {
