@@ -344,12 +344,16 @@ describe("an issuer that cannot be queried", () => {
     expect(await statusOf(proxy.bearing("another"))).toBe(401)
   })
 
-  test("because its metadata contain no such endpoint is 503", async () => {
+  test("because its metadata contains no such endpoint is 503, until it does", async () => {
     const proxy = await introspecting({
       prepare: ({ faults, issuer }) =>
         faults.set("issuer", { path: discoveryPath, body: { json: { issuer: issuer.url } } }),
     })
-    expectUnavailable(await proxy.bearing(await proxy.sandbox.issuer.issueToken()), proxy)
+    const token = await proxy.sandbox.issuer.issueToken()
+    expectUnavailable(await proxy.bearing(token), proxy)
+    proxy.sandbox.faults.clear()
+    await proxy.pass("1 second")
+    expect(await statusOf(proxy.bearing(token))).toBe(200)
   })
 
   const junkResponses: ReadonlyArray<readonly [name: string, fault: Fault]> = [

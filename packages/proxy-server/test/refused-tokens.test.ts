@@ -171,15 +171,21 @@ describe("readiness names an issuer", () => {
     })
   })
 
-  test("whose metadata contain no URL of its keys", async () => {
+  test("whose metadata contains no URL of its keys, which is fetched again until it does", async () => {
     const { sandbox, ...proxy } = await aLockedProxy({
       prepare: ({ faults, issuer }) =>
         faults.set("issuer", { path: discoveryPath, body: { json: { issuer: issuer.url } } }),
     })
-    await proxy.bearing(await sandbox.issuer.issueToken())
+    const token = await sandbox.issuer.issueToken()
+    expect((await proxy.bearing(token)).status).toBe(503)
     expect(await issuerOf({ sandbox, ...proxy })).toMatchObject({
-      detail: "discovery: its metadata contain no usable jwks_uri",
+      detail: "discovery: its metadata contains no usable jwks_uri",
     })
+    sandbox.faults.clear()
+    expect((await proxy.bearing(token)).status).toBe(503)
+    await proxy.pass("1 second")
+    expect((await proxy.bearing(token)).status).toBe(200)
+    expect(await issuerOf({ sandbox, ...proxy })).toEqual({ status: "ok" })
   })
 
   test("whose circuit breaker is open, with the failure that opened it", async () => {

@@ -33,8 +33,8 @@ const cachedForAtMost = 60_000
 const trustedAtOnce = 8
 const unknownAtOnce = 4
 /**
- * Milliseconds after a response of 429, 500 and the like in which calls about unknown tokens are limited, to a burst
- * and a rate per second.
+ * Milliseconds after a response with an error status in which calls about unknown tokens are limited, to a burst and a
+ * rate per second.
  */
 const restrainedFor = 30_000
 const restrainedInARow = 20

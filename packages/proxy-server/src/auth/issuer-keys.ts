@@ -2,7 +2,7 @@
 import { elapsedOf } from "@cscs/http-transport"
 import { Clock, Deferred, Effect, type Scope } from "effect"
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWK } from "jose"
-import { type Issuer, isKeyUrl, noKeyUrl } from "./issuer.ts"
+import { hasNo, type Issuer, isUrl } from "./issuer.ts"
 import { IssuerUnavailable } from "./refusals.ts"
 
 /** Milliseconds after which the keys are fetched anew, so that a withdrawn key is no longer accepted. */
@@ -66,7 +66,7 @@ export const makeIssuerKeys = Effect.fnUntraced(function* (
   const fetchNow = (now: number) =>
     Effect.gen(function* () {
       const { jwks_uri: url } = yield* issuer.metadata
-      if (!isKeyUrl(url)) return yield* new IssuerUnavailable({ detail: noKeyUrl })
+      if (!isUrl(url)) return yield* new IssuerUnavailable({ detail: hasNo("jwks_uri") })
       const fetched = yield* fetchFrom(url)
       keys = fetched
       fetchedAt = now

@@ -26,7 +26,7 @@ import { IssuerUnavailable } from "./refusals.ts"
 
 /** The OpenID provider whose tokens are accepted. */
 export interface Issuer {
-  /** Its metadata, fetched when first needed and kept until restart; a failure is kept for a second. */
+  /** Its metadata, fetched when first needed. Usable ones are kept until restart, a failure for a second. */
   readonly metadata: Effect.Effect<AuthorizationServer, IssuerUnavailable>
   /**
    * One call with `fetch`, within its timeout and under the issuer's circuit breaker. Any failure means that tokens
@@ -39,8 +39,8 @@ export interface Issuer {
       /** Strings that no message may contain, such as the token that the call is about. Default none. */
       readonly secrets?: ReadonlyArray<string>
       /**
-       * Whether an error status counts for the circuit breaker. Not for calls that anyone can trigger: they would block
-       * all other calls. Default true.
+       * Whether an error status counts for the circuit breaker, and in the metrics of calls. Not for calls that anyone
+       * can trigger: they would block all other calls. Default true.
        */
       readonly countsStatus?: boolean
       /**
@@ -111,6 +111,8 @@ export const makeIssuer = (transport: Transport, auth: AuthSettings): Effect.Eff
         ),
       )
     }
+    const needed = auth.introspection === undefined ? "jwks_uri" : "introspection_endpoint"
+    const flaw = (metadata: AuthorizationServer) => (isUrl(metadata[needed]) ? undefined : hasNo(needed))
     const discover = ask(
       "discovery",
       async (signal) => {
@@ -122,7 +124,12 @@ export const makeIssuer = (transport: Transport, auth: AuthSettings): Effect.Eff
         })
         return processDiscoveryResponse(new URL(auth.issuer), response)
       },
-      { flaw: ({ jwks_uri: url }) => (isKeyUrl(url) || auth.introspection !== undefined ? undefined : noKeyUrl) },
+      { flaw },
+    ).pipe(
+      Effect.tap((metadata) => {
+        const found = flaw(metadata)
+        return found === undefined ? Effect.void : new IssuerUnavailable({ detail: `discovery: ${found}` })
+      }),
     )
     const shared = makeSharedCalls(1, issuerTimeout)
     let known: AuthorizationServer | undefined
@@ -150,7 +157,7 @@ export const noRetry = { ...defaultRetryPolicy, times: 0 }
 /** Milliseconds from a failed discovery until the next attempt. */
 const failureKept = 1000
 
-/** Applies a call policy to an attempt; an error status is no failure for its circuit breaker, which ignores defects. */
+/** Applies a call policy to an attempt; an error status is a defect for it, which its circuit breaker and metrics ignore. */
 const withoutCountingStatus = <A>(
   attempt: Effect.Effect<A, TransportFailure>,
   policy: (attempt: Effect.Effect<A, TransportFailure>) => Effect.Effect<A, TransportFailure>,
@@ -200,7 +207,7 @@ const failureFrom = (thrown: unknown, about: AboutCall, secrets: ReadonlyArray<s
     : new TransportFailure({ ...about, reason: "not-json", detail })
 }
 
-/** The metadata name an issuer other than the configured one. */
+/** The metadata names an issuer other than the configured one. */
 class OtherIssuer extends TransportFailure {}
 
 /** The reason for a failure in our own words only, because readiness is public. */
@@ -219,9 +226,9 @@ const publicReasons: Partial<Record<TransportFailureReason, string>> = {
   "not-json": "the response is invalid",
 }
 
-/** Whether the `jwks_uri` of the metadata is a usable URL. */
-export const isKeyUrl = (url: string | undefined): url is string => url !== undefined && URL.canParse(url)
-export const noKeyUrl = "its metadata contain no usable jwks_uri"
+/** Whether an endpoint of the metadata is a usable URL. */
+export const isUrl = (endpoint: unknown): endpoint is string => typeof endpoint === "string" && URL.canParse(endpoint)
+export const hasNo = (endpoint: string): string => `its metadata contains no usable ${endpoint}`
 
 /** What the cause of a library's error reveals about the response; an empty string if nothing. */
 const responseIn = (cause: unknown): string => {
