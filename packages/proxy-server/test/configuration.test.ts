@@ -612,6 +612,30 @@ describe("validation of the configuration:", () => {
     }
   })
 
+  test("user and password of a proxy and of a shared cache are percent-encoded", async () => {
+    for (const login of ["u:50%", "u:%FF", "u%:41"]) {
+      const proxy = { waldur_socks_proxy: `socks5h://${login}@h:1` }
+      await refused(proxy, "waldur_socks_proxy", /^a URL whose user or password is not percent-encoded$/, /scheme/)
+      await refused({ cache: { url: `redis://${login}@h:1` } }, "cache.url", /secret/, /rediss/)
+    }
+    const encoded = { waldur_socks_proxy: "socks5h://u:50%25@h:1", cache: { url: "redis://u:%C3%BF@h:1" } }
+    expect((await settingsOf(over(encoded))).waldur.proxy).toBe(encoded.waldur_socks_proxy)
+  })
+
+  test("a flag is a boolean or one of its spellings, numbers included, and nothing else", async () => {
+    for (const [value, verify] of [
+      [1, true],
+      [0, false],
+      ["on", true],
+      ["No", false],
+    ]) {
+      expect((await settingsOf(over({ waldur_verify_ssl: value }))).waldur.tls.verify).toBe(verify)
+    }
+    for (const value of [2, 0.5, "maybe", [true], { true: 1 }]) {
+      await refused({ waldur_verify_ssl: value }, "waldur_verify_ssl", /./, /true or false/)
+    }
+  })
+
   test("addresses are http or https, Waldur's with or without /api", async () => {
     for (const url of ["waldur.example.org", "ftp://waldur", "/api"]) {
       await refused({ waldur_api_url: url }, "waldur_api_url", /./, /http/)

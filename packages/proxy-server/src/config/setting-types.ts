@@ -1,6 +1,6 @@
 /** The types of settings: what is allowed, how it is decoded, and its JSON Schema. */
 import { finiteDecimal, isJsonObject } from "@cscs/storage-model"
-import { Duration, Redacted } from "effect"
+import { Duration, Redacted, Result } from "effect"
 import { unwrapped } from "../config-sources/unwrapped.ts"
 import { yamlMapping } from "../config-sources/yaml-document.ts"
 
@@ -8,11 +8,14 @@ import { yamlMapping } from "../config-sources/yaml-document.ts"
 export interface SettingType<A> {
   /** The allowed values, in words. */
   readonly allowed: string
-  /** The allowed values in the YAML file, as JSON Schema, for editors. */
+  /** How the YAML file has the values, as JSON Schema, for editors. `decode` also accepts other spellings, such as `yes`. */
   readonly jsonSchema: Readonly<Record<string, unknown>>
   /** `undefined` if the value is not allowed. */
   readonly decode: (value: unknown) => A | undefined
-  /** The fault of a value that `decode` refuses, in words that reveal nothing of it; default: the value, masked. */
+  /**
+   * What is wrong with a value that `decode` refuses, in words that quote nothing of it. Default, and if `undefined`: the value
+   * is shown, masked.
+   */
   readonly fault?: (value: unknown) => string | undefined
   /** It must not appear in any log, error or debug response; it can also be read from a file that a variable names. */
   readonly isSecret?: true
@@ -38,7 +41,7 @@ export const parseFlag = (text: string): boolean | undefined => {
 export const flag: SettingType<boolean> = {
   allowed: "true or false (also 1, 0, yes, no, on, off)",
   jsonSchema: { type: "boolean" },
-  decode: (value) => (typeof value === "string" ? parseFlag(value) : typeof value === "boolean" ? value : undefined),
+  decode: (value) => (["boolean", "number", "string"].includes(typeof value) ? parseFlag(String(value)) : undefined),
 }
 
 const numberThat = (
@@ -84,7 +87,10 @@ export const gid = wholeNumber(1, largestGid)
 const longestText = 4096
 const control = /\p{Cc}/u
 
-/** The part of a text that no setting may contain, because HTTP, a terminal or a path would interpret it. */
+/**
+ * What is wrong with a text, in words that quote nothing of it; `undefined` if nothing is. HTTP, a terminal or a path would
+ * interpret a control character.
+ */
 const textFault = (value: unknown): string | undefined => {
   if (typeof value !== "string") return undefined
   if (value.length > longestText) return `a string of ${value.length} characters`
@@ -150,15 +156,19 @@ export const waldurToken = kept(
 /** Servers accept no longer ones. */
 const longestUrl = 2048
 
+/** Whether user and password of a URL can be decoded. */
+const isDecodable = ({ username, password }: URL) =>
+  Result.isSuccess(Result.try(() => decodeURIComponent(`${username}:${password}`)))
+
 /**
- * The URL in a text: with scheme, two slashes and a host. The parser would also accept `https:host` and ignore line
- * breaks within.
+ * The URL in a text: with scheme, two slashes and a host, and a login that can be decoded. The parser would also accept
+ * `https:host` and ignore line breaks within.
  */
 const urlIn = (text: string, schemes: RegExp): URL | undefined => {
   if (text.length > longestUrl || /[\s\p{Cc}]/u.test(text)) return undefined
   if (!/^[a-z][a-z\d+.-]{0,15}:\/\/[^/]/i.test(text) || !URL.canParse(text)) return undefined
   const url = new URL(text)
-  return schemes.test(url.protocol) && url.hostname !== "" ? url : undefined
+  return schemes.test(url.protocol) && url.hostname !== "" && isDecodable(url) ? url : undefined
 }
 
 /** The URL of a Valkey or Redis; it contains the password. */
@@ -168,10 +178,8 @@ export const redisUrl = kept(
     { format: "uri", pattern: "^rediss?://" },
     (text) => {
       const url = urlIn(text, /^rediss?:$/)
-      // Percent-encoding must be valid; the path is the number of a database.
-      return (
-        url !== undefined && /^\/?\d*$/.test(url.pathname) && !/%(?![0-9A-Fa-f]{2})/.test(url.username + url.password)
-      )
+      // The path is the number of a database.
+      return url !== undefined && /^\/?\d*$/.test(url.pathname)
     },
   ),
 )
@@ -190,7 +198,7 @@ export const sentryDsn = kept(
 
 const upstreamUrl = /^https?:$/
 
-/** The part of a URL, or of one in a list, that could be a secret, in words. */
+/** What of a URL, or of one in a list, could be a secret, in words that quote nothing of it; `undefined` if nothing could. */
 const urlFault = (value: unknown): string | undefined => {
   if (JSON.stringify(value).includes("@")) return "a URL with a user or password in it"
   return typeof value === "string" && /[?#]/.test(value) ? "a URL with a query or fragment" : undefined
@@ -217,6 +225,10 @@ export const proxyUrl = textThat(
     // A path could only be part of a password that is not percent-encoded.
     return url !== undefined && /^\/?$/.test(url.pathname) && url.search === "" && url.hash === ""
   },
+  (value) =>
+    typeof value === "string" && URL.canParse(value) && !isDecodable(new URL(value))
+      ? "a URL whose user or password is not percent-encoded"
+      : undefined,
 )
 
 const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }

@@ -36,7 +36,7 @@ export interface AuthSettings extends Egress {
   readonly realmUrl: string
   /** The issuer that tokens name. */
   readonly issuer: string
-  /** A token must name one of these in its `aud` or `azp`. */
+  /** A token must name one of these in its `aud`, or its `azp` or else `client_id`. */
   readonly audience: ReadonlyArray<string>
   /** A token must have all of these: `role` is a realm role, `client:role` a client role. */
   readonly requiredRoles: ReadonlyArray<string>
@@ -82,7 +82,7 @@ export interface ProxySettings {
   readonly hpcUserApi: HpcUserApiSettings | undefined
   /** Whether a mock replaces a GID that the HPC User API does not have. */
   readonly mockGids: boolean
-  /** Whether mock GIDs are configured by `hpc_user_api.fallback: mock`, and so certainly on purpose. */
+  /** Whether `hpc_user_api.fallback: mock` asks for mock GIDs by name, and so certainly on purpose. */
   readonly mockGidsByName: boolean
   readonly auth: AuthSettings
   readonly explorer: ExplorerSettings
