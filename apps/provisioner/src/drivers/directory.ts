@@ -1,8 +1,12 @@
-/** Plain directories, for trials: quotas are recorded in the registry and not enforced. */
+/**
+ * Plain directories, for trials. Quotas are not enforced. They are recorded and read back like enforced ones, so that trials take
+ * every step.
+ */
 import { lstat, opendir } from "node:fs/promises"
 import { Effect } from "effect"
 import { errorOf } from "../disk/directory.ts"
 import { quotasIn, recordedQuotas } from "../disk/registry.ts"
+import { UnknownOutcome } from "./driver.ts"
 import type { QuotaSystem } from "./quota-system.ts"
 
 /** Files and directories that `usage` counts before it gives up. */
@@ -24,16 +28,28 @@ export const directorySystem: QuotaSystem = {
       try: async () => {
         let bytes = 0
         let inodes = 0
-        const count = async (path: string) => {
-          const { blocks } = await lstat(path)
-          bytes += blocks * bytesOfBlock
+        // A path is a buffer, and its names are read as Latin-1, which keeps each byte: a name need not be UTF-8.
+        const count = async (path: Buffer) => {
+          const status = await lstat(path)
+          bytes += status.blocks * bytesOfBlock
           if (++inodes > maxCounted) throw new Error(`more than ${maxCounted} files`)
+          if (!status.isDirectory()) return
+          for await (const { name } of await opendir(path, { encoding: "latin1" })) {
+            await count(Buffer.concat([path, Buffer.from(`/${name}`, "latin1")])).catch(ignoreMissing)
+          }
         }
-        const top = `/proc/self/fd/${directory.handle.fd}/.`
-        await count(top)
-        for await (const one of await opendir(top, { recursive: true })) await count(`${one.parentPath}/${one.name}`)
+        await count(Buffer.from(`/proc/self/fd/${directory.handle.fd}/.`))
         return { bytes: BigInt(bytes), inodes: BigInt(inodes) }
       },
-      catch: (cause) => errorOf(`usage of ${directory.path}`, cause),
+      // Never a conflict: the directory is this item's.
+      catch: (cause) => {
+        const { step, detail } = errorOf(`usage of ${directory.path}`, cause)
+        return new UnknownOutcome({ step, detail })
+      },
     }),
+}
+
+/** Users may remove files during the walk. */
+const ignoreMissing = (cause: NodeJS.ErrnoException) => {
+  if (cause.code !== "ENOENT") throw cause
 }

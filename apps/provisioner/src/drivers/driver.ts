@@ -13,7 +13,7 @@ export type QuotaKind = "spaceSoft" | "spaceHard" | "inodesSoft" | "inodesHard"
  */
 export type Quotas = Readonly<Partial<Record<QuotaKind, bigint>>>
 
-/** What a driver can enforce. `ensureQuota` skips the other kinds; `status` lists them for the operator. */
+/** What a driver can enforce. `ensureQuota` skips the other kinds. */
 export interface Capabilities {
   readonly enforces: ReadonlyArray<QuotaKind>
   /** The system stores limits in multiples of these; a request is rounded down to them, but not to 0. */
