@@ -32,9 +32,10 @@ export const setUp = before.slice(before.indexOf("-->") + 3).trim()
 
 /** @param head the columns of the table, separated by ` | `; the first is the number of resources */
 const ask = (name: string, measure: (bench: Bench) => Promise<void>, head: string, sizes = usual) => {
-  const text = texts.find((one) => one.startsWith(`${name}: `)) ?? ""
-  const [title = "", how = ""] = text.trim().split("\n\n")
-  return { name, question: title.slice(name.length + 2), how, measure, head, sizes }
+  const text = texts.find((one) => one.startsWith(`${name}: `))
+  if (text === undefined) throw new Error(`method.md has no section "## ${name}: …"`)
+  const [title = "", ...paragraphs] = text.trim().split("\n\n")
+  return { name, question: title.slice(name.length + 2), how: paragraphs.join("\n\n"), measure, head, sizes }
 }
 
 export const questions = [

@@ -34,7 +34,7 @@ export type TokenClaims = typeof TokenClaims.Type
 
 /** The caller. */
 export interface Principal {
-  /** `preferred_username`, else `sub`, else the client that the token was issued to; as the issuer wrote it. */
+  /** `preferred_username`, else `username`, `sub`, or the client that the token was issued to; as the issuer wrote it. */
   readonly name: string
   /** Whether it has the roles that debug mode and explanations require. */
   readonly mayDebug: boolean
@@ -78,8 +78,8 @@ export const validityFault = ({ exp, iat, nbf }: ValidityPeriod, now: number): T
  * Checks the claims of a token of proven origin: our issuer, a bearer access token, valid now, for our audience, with
  * all required roles and a name.
  *
- * The audience is `aud` or, failing that, `azp`, the client that the token was issued to (OpenID Connect Core section
- * 2). Without this check any token of the realm would give access to the list.
+ * The audience is `aud` or, failing that, `azp` or else `client_id`, the client that the token was issued to (OpenID
+ * Connect Core section 2). Without this check any token of the realm would give access to the list.
  *
  * @param now seconds since 1970
  */

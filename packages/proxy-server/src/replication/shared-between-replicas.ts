@@ -223,7 +223,7 @@ const makeFollowing = (leaseStore: LeaseStore, { known, take, sharedFailure }: O
       }
       if (!hasLeader) return undefined
       const now = yield* steadyMillis
-      // A read that began and has no outcome is in flight, however long it takes.
+      // A read that began and has no outcome is in flight: then only `followFor` ends the wait.
       if (begun > (next?.number ?? -1)) idleSince = now
       if (now - idleSince >= idleFor || now - since >= followFor) {
         stuckAt = { number: next?.number }
