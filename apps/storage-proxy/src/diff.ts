@@ -76,7 +76,7 @@ const listOf = (given: string, token: string | undefined) =>
     // Not repeated: it may contain a password.
     if (url === undefined || url.username !== "" || url.password !== "") {
       return yield* new WrongCommandLine({
-        message: "A URL is not valid, or contains a login: a token belongs into the environment",
+        message: "A URL is not valid, or contains a login: a token belongs in the environment",
       })
     }
     return yield* listAt(url, token?.trim() || undefined)

@@ -16,11 +16,11 @@ export const print = (texts: Iterable<string>): Effect.Effect<void, CannotPrint>
     try: () => pipeline(Readable.from(texts), process.stdout, { end: false }),
     catch: (error) => error as NodeJS.ErrnoException,
   }).pipe(
-    Effect.catch((error) =>
-      error.code === "EPIPE" || error.code === "ERR_STREAM_PREMATURE_CLOSE"
-        ? Effect.void
-        : Effect.fail(new CannotPrint({ detail: error.message })),
-    ),
+    Effect.catch((error) => {
+      if (error.code === "EPIPE" || error.code === "ERR_STREAM_PREMATURE_CLOSE") return Effect.void
+      // An error of the system names its call; anything else is a fault in making the texts.
+      return error.syscall === undefined ? Effect.die(error) : Effect.fail(new CannotPrint({ detail: error.message }))
+    }),
   )
 
 /** Prints a value as JSON. */

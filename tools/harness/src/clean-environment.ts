@@ -2,15 +2,15 @@
 import { delimiter } from "node:path"
 import type { Environment } from "./run.ts"
 
-const ofThisWorkspace =
+const notPassedOn =
   /^(npm_|pnpm_|turbo_|node_(?!extra_ca_certs$|use_system_ca$)|init_cwd$|actions_id_token|.*_token$|.*_otp$)/i
 
 /**
- * This process's variables, without those of this workspace (`pnpm run` sets npm_*, and puts node_modules on the PATH) and
- * without any token that could publish to a real registry.
+ * This process's variables, without what `pnpm run` and turbo set (npm_*, node_modules on the PATH), without Node's options
+ * other than those for certificates, which a proxy may need, and without any token that could publish to a real registry.
  */
 export const cleanEnvironment: Environment = {
-  ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !ofThisWorkspace.test(name))),
+  ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !notPassedOn.test(name))),
   PATH: (process.env.PATH ?? "")
     .split(delimiter)
     .filter((place) => !place.includes("node_modules"))

@@ -47,15 +47,16 @@ export const adopt = Effect.fnUntraced(function* (root: OpenRoot, listed: Listed
   const { itemId, path } = listed
   const { directory, projectId, mark } = yield* directoryToAdopt(root, listed)
   const { identity } = directory.status
-  // Some systems keep no marks: it is not a change that the mark is missing again.
+  // Where file systems keep no marks, it is missing each time: setting it again does not count as a change.
   if (mark === null) yield* writeMark(directory, itemId)
   if (registry.byIdentity(identity)?.path === path) return "unchanged"
-  const isOther = registry.get(itemId)?.identity !== identity
+  // Limits that a rename removed were those of the item's earlier directory.
+  const isNewToItem = registry.get(itemId)?.identity !== identity
   yield* registry.put(itemId, {
     identity,
     path,
     ...(system.projectIds === undefined ? {} : { projectId }),
-    ...(isOther ? nothingReleased(root) : {}),
+    ...(isNewToItem ? nothingReleased(root) : {}),
   })
   return "changed"
 })

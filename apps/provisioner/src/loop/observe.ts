@@ -17,7 +17,10 @@ export interface Systems<D extends Reader = Driver> {
 /** Entries that are looked at concurrently. */
 const atOnce = 32
 
-/** What is on the disk for each entry that asks for something, of the systems that have a driver; by entry key. */
+/**
+ * What is on the disk for each entry that asks for something, of the systems that have a driver, or the
+ * error if looking failed; by entry key.
+ */
 export const observeAll = (
   entries: ReadonlyArray<StorageEntry>,
   systems: Systems<Reader>,
@@ -52,7 +55,7 @@ const observe = Effect.fnUntraced(function* (
   if (decision.kind === "trash") return { whereabouts, atPath, differences: [] }
   const listed: Listed = {
     ...item,
-    // A tenant's and a customer's directory is root's.
+    // Only a tenant or customer has no group, and none is kept here; a driver refuses 0.
     gid: gidOf(entry) ?? 0,
     mode: Number.parseInt(entry.permission.value, 8),
     quotas: yield* quotasOf(decision.quotas),

@@ -1,7 +1,7 @@
 /** Whether the process is stopping. */
 import { Context } from "effect"
 
-/** Whether the process is stopping. The signal handler sets it; readiness reports it to the load balancer. */
+/** Set when the scope of the HTTP server closes, before the server does; readiness reports it to the load balancer. */
 export class Lifecycle extends Context.Service<
   Lifecycle,
   {

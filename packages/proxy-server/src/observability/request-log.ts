@@ -18,7 +18,7 @@ export interface RequestLogOptions {
 /** In the form that loggers expect. */
 const message = ["Request"]
 
-/** The status if the caller disconnected before the response: nginx's, because HTTP has none. */
+/** The status if the caller disconnected before the response was complete: nginx's, because HTTP has none. */
 const callerLeft = 499
 
 /**
@@ -35,7 +35,7 @@ export const logRequests = ({ spans, quiet, parameters }: RequestLogOptions): Ef
     const clock = Context.get(context, Clock.Clock)
     const annotations = Context.get(context, References.CurrentLogAnnotations)
     const base = Context.make(Clock.Clock, clock)
-    // Loggers read annotations and span from a fiber. One that never runs is lent to each line: an effect for each would
+    // Loggers read annotations and span from a fiber. One that waits forever is lent to every line: an effect for each would
     // be a tenth of the cost of a cached page.
     const fiber = Effect.runForkWith(base)(Effect.never)
     const log = (logLevel: LogLevel.Severity, about: Record<string, unknown>, span: Tracer.Span | undefined): void => {
@@ -71,8 +71,8 @@ export const logRequests = ({ spans, quiet, parameters }: RequestLogOptions): Ef
       if (query !== "") about.query = query
       about.status = status
       about.milliseconds = Math.round((performance.now() - began) * 100) / 100
-      // A HEAD response announces a length that is not sent.
-      if (bytes !== undefined && method !== "HEAD") about.bytes = Number(bytes)
+      // What a HEAD response announces is not sent, nor all of a response that its caller left.
+      if (bytes !== undefined && method !== "HEAD" && status !== callerLeft) about.bytes = Number(bytes)
       if (request.caller !== undefined) about.caller = request.caller
       log(level, about, request.span)
     }

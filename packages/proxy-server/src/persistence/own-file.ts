@@ -1,5 +1,5 @@
 /**
- * Opens only files that this process's user could have written. Anything can be at such a path: a FIFO that blocks on
+ * Opens only files that no other user could have written, except root. Anything can be at such a path: a FIFO that blocks on
  * open, a device, a link to another place, or a file of another user.
  */
 import { constants, type Stats } from "node:fs"
@@ -74,7 +74,7 @@ export const mustBeReplaceable = async (path: string): Promise<void> => {
 }
 
 /**
- * What is unsafe about a file's directory, with the remedy; `undefined` if nothing is, or it is unknown. Others with
+ * What is unsafe about a file's directory by its mode, with the remedy; `undefined` if nothing is, or it is unknown. Others with
  * write permission there can remove our file or restore an older one of ours, but cannot forge one.
  */
 export const directoryProblem = async (path: string): Promise<string | undefined> => {
