@@ -21,7 +21,7 @@ import type { TimedSnapshot } from "../snapshot/snapshot.ts"
 import { steadyMillis } from "../snapshot/steady-clock.ts"
 import { type RedisConnection, SharedCacheUnavailable } from "./redis-connection.ts"
 
-/** Stored data expires by itself; data in use is stored again in time. A caller's walk through its pages takes less (`walkTime`). */
+/** Stored data expires by itself; data in use is stored again in time. A walk through pages takes less (`walkTime`). */
 const storedFor: Duration.Input = "20 minutes"
 const storeAgainAfter = Duration.toMillis("10 minutes")
 /** Values per call. */
@@ -166,7 +166,7 @@ const makeChunkStore = (
     const found = new Map<string, Chunk>()
     const unusable: Array<string> = []
     let problem: string | undefined
-    let bytes = [...known.values()].reduce((sum, chunk) => sum + chunk.bytes.length, 0)
+    let bytes = digests.reduce((sum, digest) => sum + (known.get(digest)?.bytes.length ?? 0), 0)
     const missing = digests.filter((digest) => !known.has(digest))
     for (let start = 0; start < missing.length; start += atOnce) {
       const some = missing.slice(start, start + atOnce)
