@@ -22,8 +22,8 @@ export const closeStalledReaders = (
   server: Pick<Server, "on">,
   { serving, stopping, lookEvery }: ReadingLimits = limits,
 ): { /** The server stops: it waits less for them. */ readonly stop: () => void } => {
-  // By connection: an entry for each response would double the cost of a cached page, because a map that changes that
-  // often keeps responses past the collections of V8's young generation.
+  // By connection: with an entry for each response, a cached page cost twice as much. Responses then survived the collections
+  // of V8's young generation (docs/benchmarks.md).
   const connections = new Map<Socket, { taken: string; since: number }>()
   let patience = serving
   server.on("connection", (socket: Socket) => {

@@ -5,28 +5,22 @@
  * the registry knows the owner.
  */
 import { Effect } from "effect"
-import { type DriverError, UnknownOutcome } from "../drivers/driver.ts"
+import type { DriverError } from "../drivers/driver.ts"
 import type { Directory } from "./directory.ts"
-import { givenDirectory, runProgram } from "./run-program.ts"
+import { givenDirectory, outputOf, runProgram } from "./run-program.ts"
 
 const attribute = `${process.geteuid?.() === 0 ? "trusted" : "user"}.cscs.item-id`
 
 /** The item's ID, or `null` without a mark, or if no mark can be read here at all. */
 export const readMark = (directory: Directory): Effect.Effect<string | null, DriverError> =>
-  runProgram("getfattr", ["--only-values", "-n", attribute, "--", givenDirectory], { given: directory }).pipe(
-    Effect.catchTag("Refused", () => Effect.succeed(undefined)),
-    Effect.flatMap((ran) => {
-      if (ran === undefined || (ran.code === 0 && ran.stdout === "") || isWithout(ran.stderr))
-        return Effect.succeed(null)
-      if (ran.code === 0) return Effect.succeed(ran.stdout)
-      return Effect.fail(
-        new UnknownOutcome({ step: `mark of ${directory.path}`, detail: ran.stderr.trim().slice(0, 300) }),
-      )
-    }),
+  outputOf("getfattr", ["--only-values", "-n", attribute, "--", givenDirectory], {
+    given: directory,
+    // ENODATA and ENOTSUP. After any other error there may be a mark.
+    meaning: ({ stderr }) => (/No such attribute|not supported/i.test(stderr) ? "refused" : "unknown"),
+  }).pipe(
+    Effect.catchTag("Refused", () => Effect.succeed("")),
+    Effect.map((mark) => (mark === "" ? null : mark)),
   )
-
-/** ENODATA and ENOTSUP. After any other error there may be a mark. */
-const isWithout = (stderr: string) => /No such attribute|not supported/i.test(stderr)
 
 /** Marks a directory as the item's, replacing any other mark. Not an error if that fails: the registry has the item, too. */
 export const writeMark = (directory: Directory, itemId: string): Effect.Effect<void, DriverError> =>

@@ -4,6 +4,7 @@ import type { Directory } from "../disk/directory.ts"
 import { Conflict, type DriverError, type Quotas, Refused } from "./driver.ts"
 import type { Place, QuotaSystem } from "./quota-system.ts"
 import type { QuotaRow } from "./quota-table.ts"
+import { isEmpty } from "./quotas.ts"
 
 /** The range of IDs that may be assigned, one for each directory. */
 export interface ProjectIds {
@@ -52,10 +53,7 @@ export const projectQuotas = (commands: {
     ...(commands.projectIds === undefined ? {} : { projectIds: commands.projectIds }),
     tiedTo: (directory) => Effect.map(commands.project(directory), ({ id }) => id),
     isFree: (id) =>
-      Effect.map(
-        commands.row(id),
-        ({ bytes, inodes, quotas }) => bytes + inodes === 0n && Object.keys(quotas).length === 0,
-      ),
+      Effect.map(commands.row(id), ({ bytes, inodes, quotas }) => bytes + inodes === 0n && isEmpty(quotas)),
     tie: (place) => Effect.andThen(commands.tie(place.directory, place.projectId), verified(place)),
     setQuotas: ({ projectId }, quotas) => commands.set(projectId, quotas),
     readQuotas: (place) =>

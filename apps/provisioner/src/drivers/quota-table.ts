@@ -18,7 +18,7 @@ const amount = /^\d{1,20}\*?$/
 
 /**
  * Reads the row: file system, KiB used, soft and hard limit, grace, and the same for files. A long name of the file system
- * has a line of its own, so line breaks are ignored. A limit of 0 means none. Limits of Lustre's default quota are left out: they
+ * has a line of its own, so line breaks are ignored. A limit of 0 means none. Limits of Lustre's default quota are skipped: they
  * apply to each ID without limits of its own, and are not set for this one.
  *
  * Fails with `UnknownOutcome` if there is no such row, or if it is cut off, or has no exact figure where one is expected.

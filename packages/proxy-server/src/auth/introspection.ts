@@ -189,7 +189,7 @@ export const makeIntrospection = ({
     }
     return yield* Effect.fromResult(check(response.claims))
   })
-  // The token "none" is made up: an issuer that accepts our calls reports it as inactive, and only a failed call counts.
+  // "none" is not a valid token: an issuer that accepts our calls reports it as inactive. Only a failed call counts.
   return { recall, verify, ready: Effect.asVoid(introspect("none", true)) }
 }
 

@@ -47,7 +47,7 @@ export const lookupSession = Effect.fnUntraced(function* (earlier: Lookups | und
     const gid = known.get(project)
     return (gid !== undefined && isSettled(gid)) || requested.has(project)
   }
-  const gidLookups: Array<{ readonly fresh: ReadonlyArray<string>; readonly fiber: Fiber.Fiber<void> }> = []
+  const gidLookups: Array<{ readonly fresh: ReadonlySet<string>; readonly fiber: Fiber.Fiber<void> }> = []
   let hasFailed = false
 
   const readLists = (offerings: ReadonlySet<string>) => {
@@ -68,7 +68,7 @@ export const lookupSession = Effect.fnUntraced(function* (earlier: Lookups | und
         hasFailed ||= failureOf(gid) !== undefined
       }
     })
-    gidLookups.push({ fresh: [...fresh], fiber: begin(lookup) })
+    gidLookups.push({ fresh, fiber: begin(lookup) })
   }
 
   const session: LookupSession = {
@@ -85,7 +85,7 @@ export const lookupSession = Effect.fnUntraced(function* (earlier: Lookups | und
       lookUpGids(rest)
       // A lookup only of projects that turn out not to be needed may hang.
       for (const { fresh, fiber } of gidLookups)
-        if (fresh.some((project) => projects.has(project))) yield* Fiber.join(fiber)
+        if ([...fresh].some((project) => projects.has(project))) yield* Fiber.join(fiber)
       const customers = new Map<string, CustomerList | undefined>()
       for (const offering of offerings) {
         const fiber = lists.get(offering)
