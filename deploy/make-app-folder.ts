@@ -16,8 +16,9 @@ if (given === undefined) throw new Error("Say which folder: node deploy/make-app
 const folder = resolve(given)
 if (existsSync(folder) && (await readdir(folder)).length > 0) throw new Error(`${folder} is not empty`)
 
+// The pnpm that installed the workspace: npx asks the registry only if it is not here.
 const pnpm = (...args: ReadonlyArray<string>) =>
-  execFileSync("npx", ["-y", "pnpm@12", ...args], {
+  execFileSync("npx", ["--prefer-offline", "-y", "pnpm@12", ...args], {
     cwd: workspace,
     stdio: ["ignore", "inherit", "inherit"],
     env: { ...process.env, CI: "true", TURBO_TELEMETRY_DISABLED: "1", DO_NOT_TRACK: "1" },
