@@ -43,6 +43,20 @@ describe("an explanation", () => {
     }
   })
 
+  test("with progress does not fail if the row that is read for the total is of another offering", async () => {
+    const { settings, sandbox } = await aProxy({ world: aWorld(6) })
+    const row = rowOf(sandbox.world, 5)
+    const foreign = { json: [{ ...row, offering_slug: "of-others" }] }
+    sandbox.faults.set("waldur", {
+      path: "/api/marketplace-provider-resources/",
+      method: "GET",
+      times: 1,
+      body: foreign,
+    })
+    const { found } = await Effect.runPromise(explainEntry(settings, dashed(row.uuid), () => {}))
+    expect(found.map(({ uuid }) => uuid)).toEqual([dashed(row.uuid)])
+  })
+
   test("follows a change of the resource with the next snapshot", async () => {
     const proxy = await aProxy({ world: aWorld(10) })
     const row = rowOf(proxy.sandbox.world, 7)
@@ -88,6 +102,39 @@ describe("an explanation", () => {
     await proxy.get("/api/storage-resources/", noCache)
     const { json } = await explanationOf(proxy, kept?.uuid)
     expect(json.guarded).toEqual([expect.stringContaining("live entries of vast")])
+  })
+
+  test("holds back a removal at the path of an entry that a guard keeps, also after a restart", async () => {
+    const path = join(mkdtempSync(join(tmpdir(), "explanation-")), "list")
+    const world = aWorld(60)
+    const sandbox = await startSandbox({ world })
+    onTestFinished(() => sandbox.close())
+    const environment = { CACHE_PATH: path, CACHE_EMPTY_GUARD: "1h" }
+    const first = await startProxy({ sandbox, environment })
+    const ofSystem = (slug: string) =>
+      world.resources.filter(({ offering_slug, state }) => offering_slug === slug && state === "OK")
+    const [going, lost] = [ofSystem("capstor")[0], ofSystem("vast")]
+    await first.list()
+    Object.assign(lost.at(-1) ?? {}, { backend_id: "/vast/data" })
+    await first.get("/api/storage-resources/", noCache)
+    const order = { type: "Terminate", state: "executing", url: null, attributes: {}, limits: {} }
+    Object.assign(going ?? {}, { backend_id: "/vast/data", state: "Terminating", order_in_progress: order })
+    world.resources = world.resources.filter((row) => !lost.includes(row))
+    await first.get("/api/storage-resources/", noCache)
+    const { json } = await first.list("page_size=500")
+    expect(json.resources.some(({ itemId }: Document) => itemId === dashed(going?.uuid))).toBe(false)
+    const shown = async (proxy: TestedProxy) => {
+      const { json } = await explanationOf(proxy, going?.uuid)
+      return [json.origin, json.found[0].entry, json.found[0].skipped?.code]
+    }
+    expect(await shown(first)).toEqual(["snapshot", null, "removal-of-live-path"])
+    await first.close()
+    sandbox.faults.set("waldur", { path: "/api/marketplace-provider-resources/", method: "GET", status: 503, times: 4 })
+    const second = await startProxy({ sandbox, environment })
+    onTestFinished(() => second.close())
+    await second.list()
+    sandbox.faults.clear()
+    expect(await shown(second)).toEqual(["waldur", null, "removal-of-live-path"])
   })
 
   test("is read from Waldur if another process read the list", async () => {

@@ -32,7 +32,7 @@ export const explainEntry = (
   onProgress?: OnProgress,
 ): Effect.Effect<EntryExplanation, RefreshError | InvalidProxy> =>
   Effect.gen(function* () {
-    const input = yield* inputReadNow
+    const input = yield* inputReadNow()
     const explanation = yield* explanationIn(input, text)
     return { ...explanation, nearest: explanation.found.length > 0 ? [] : nearestTo(explanation.ask, input) }
   }).pipe(Effect.scoped, Effect.provide(onceLayer(settings, onProgress)))

@@ -4,9 +4,10 @@ import { explaining, type HierarchyInput, parseLookup } from "@cscs/storage-mode
 import { WaldurClient } from "@cscs/waldur-client"
 import { Effect } from "effect"
 import { Settings } from "../config/settings.ts"
+import type { Snapshot } from "../snapshot/snapshot.ts"
 import { decodeRows, neededBy, resourcesIn } from "./decoded-rows.ts"
 import { lookupSession, readLists } from "./lookups.ts"
-import { protectedBy } from "./loss-guard.ts"
+import { protectedIn } from "./loss-guard.ts"
 import { type ReadResult, readOfferings, resourceQuery } from "./read-snapshot.ts"
 
 /**
@@ -21,8 +22,12 @@ export const explanationIn = Effect.fnUntraced(function* (input: HierarchyInput,
   return { ...end(), offerings }
 })
 
-/** All input of the tree, read now; unlike a refresh it continues if the HPC User API fails. */
-export const inputReadNow = Effect.gen(function* () {
+/**
+ * All input of the tree, read now; unlike a refresh it continues if the HPC User API fails.
+ *
+ * @param listed the snapshot that this process serves, if any: what it protects, the explanation protects
+ */
+export const inputReadNow = Effect.fnUntraced(function* (listed?: Snapshot) {
   const { model } = yield* Settings
   const waldur = yield* WaldurClient
   const session = yield* lookupSession(undefined)
@@ -36,6 +41,7 @@ export const inputReadNow = Effect.gen(function* () {
     gids: lookups.gids,
     settings: model,
     offerings: own,
+    ...(listed !== undefined && { protectedPaths: yield* protectedIn(listed) }),
   }
   return input
 })
@@ -52,7 +58,7 @@ export const inputOf = Effect.fnUntraced(function* (last: ReadResult | undefined
     gids: lookups.gids,
     settings: model,
     offerings: offerings.own,
-    protectedPaths: last.taken.snapshot.invisiblePaths.map(({ offeringSlug, path }) => protectedBy(offeringSlug, path)),
+    protectedPaths: yield* protectedIn(last.taken.snapshot),
   }
   return input
 })

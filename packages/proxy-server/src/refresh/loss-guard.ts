@@ -307,6 +307,16 @@ export const protectedBy = (offeringSlug: string, path: string): ProtectedPath =
   by: `an entry of ${offeringSlug} that the last good list had`,
 })
 
+/** What no removal beside a snapshot's entries may touch: the live paths of invisible offerings and of guarded systems. */
+export const protectedIn = Effect.fnUntraced(function* ({ entries, guarded, invisiblePaths }: Snapshot) {
+  const all = invisiblePaths.map(({ offeringSlug, path }) => protectedBy(offeringSlug, path))
+  for (const { offeringSlug } of guarded) {
+    const live = yield* livePathsIn(chunksOf(entries.chunks, offeringSlug))
+    all.push(...live.map((path) => protectedBy(offeringSlug, path)))
+  }
+  return all
+})
+
 /** The operator's message for a guarded system; `now` in steady milliseconds. */
 export const guardedInWords = (system: GuardedSystem, now: number): string => {
   const { offeringSlug, since, readAt, before, now: left, why } = system

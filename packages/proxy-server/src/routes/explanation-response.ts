@@ -86,7 +86,7 @@ export const explanationResponse = Effect.fn("explanationResponse")(function* (u
   const settings = yield* Settings
   const last = (yield* Snapshots).lastRead()
   const held = yield* inputOf(last)
-  const explanation = yield* explanationIn(held ?? (yield* Effect.scoped(inputReadNow)), uuid)
+  const explanation = yield* explanationIn(held ?? (yield* Effect.scoped(inputReadNow(last?.taken.snapshot))), uuid)
   if (explanation.found.length === 0) return undefined
   const text = masker(secretsIn(settings))
   const shown = <A extends Finding<string>>(finding: A): A => ({
