@@ -10,7 +10,7 @@ import { type TlsProfile, upstreamTls } from "./tls-profile.ts"
 interface FetchOptions {
   readonly proxyTo: ProxyTo
   readonly tls?: TlsProfile
-  /** Milliseconds to establish a connection, including proxy and TLS. */
+  /** Milliseconds to establish a connection, including proxy and TLS; an HTTP proxy has as long for its tunnel, and TLS again. */
   readonly connectTimeout: number
   /** Maximum number of connections to the upstream. */
   readonly connections: number
@@ -110,6 +110,7 @@ const unusable = (proxy: InvalidProxy): RequestPool => ({
  */
 const limited = (response: Response, held: ReadonlyArray<unknown>, maxBytes: number): Response => {
   if (response.body === null) return response
+  // In one object: nothing else reads `held`, and a function keeps only what it reads.
   const reading = { held, bytes: 0 }
   const counter = new TransformStream<Uint8Array, Uint8Array>({
     transform(chunk, controller) {

@@ -106,7 +106,7 @@ describe("a call policy for any kind of attempt", () => {
     }),
   )
 
-  it.effect("also applies to calls that a library makes through its fetch", () =>
+  it.effect("of a transport is shared by its own calls and by attempts that others make under it", () =>
     Effect.gen(function* () {
       const transport = yield* makeTransport({ upstream: "shared", baseUrl: "http://127.0.0.1:1/", retry: once })
       for (const _ of [1, 2, 3]) yield* Effect.flip(transport.callPolicy(about, Effect.fail(failure("reset"))))

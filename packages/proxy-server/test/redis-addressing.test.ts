@@ -14,7 +14,7 @@ const connectionTo = (host: string) =>
     const server = yield* Effect.acquireRelease(
       Effect.callback<ReturnType<typeof createServer>>((resume) => {
         const listening = createServer({ cert: fixture("localhost.cert.pem"), key: fixture("localhost.key.pem") })
-        // Without a name there is no SNI callback; a client that refuses the certificate leaves only its error.
+        // The client refuses the certificate. An SNI callback is not called if the client sends no name.
         listening.on("tlsClientError", (_, socket) =>
           Deferred.doneUnsafe(asked, Effect.succeed((socket as { readonly servername?: string }).servername ?? false)),
         )
@@ -43,7 +43,7 @@ describe("a TLS connection to the shared cache", () => {
     expect(await connectionTo("localhost")).toEqual({ serverName: "localhost", timeout: 500 })
   })
 
-  it("sends no name if the URL has an address", async () => {
+  it("sends no name if the host of the URL is an IP address", async () => {
     expect(await connectionTo("127.0.0.1")).toEqual({ serverName: false, timeout: 500 })
   })
 })
