@@ -24,7 +24,7 @@ const served: Row = {
   order_in_progress: null,
 }
 
-/** A row that is served, with an example's changes. A field set to `undefined` is removed. */
+/** A row that is served, with these changes. A field that is `undefined` in them is absent. */
 export const aResource = (changes: Row = {}): Row => present({ ...served, ...changes })
 
 const present = (row: Row): Row => Object.fromEntries(Object.entries(row).filter(([, value]) => value !== undefined))
@@ -52,7 +52,7 @@ export const anOrder = (changes: Row = {}): Row =>
     ...changes,
   })
 
-/** The fields of a row that is being removed: a Terminate order that has reached the provider. */
+/** The fields of a row that is being removed, by a Terminate order that is executing. */
 export const terminating: Row = {
   state: "Terminating",
   order_in_progress: anOrder({ type: "Terminate", state: "executing" }),

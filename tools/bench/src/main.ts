@@ -37,28 +37,31 @@ const log = (text: unknown) => console.error(text)
 const listOf = (text: string | undefined) => text?.split(",").filter((one) => one !== "")
 const only = listOf(values.only) ?? names
 const unknown = only.find((one) => !names.includes(one))
-const given = listOf(values.resources)?.map(Number)
+const requestedSizes = listOf(values.resources)?.map(Number)
 
 const main = async (): Promise<void> => {
   if (unknown !== undefined) throw new Error(`--only: ${JSON.stringify(unknown)} is none of ${names.join(", ")}`)
-  if (given?.some((size) => !Number.isInteger(size) || size < 1)) throw new Error("--resources: expected numbers")
+  if (requestedSizes?.some((size) => !Number.isInteger(size) || size < 1))
+    throw new Error("--resources: expected numbers")
+  if (values.profile !== undefined && values.only === undefined) throw new Error("--profile needs --only")
   const begin = performance.now()
   const machine = await surroundings()
-  if (load() > 0.5) log(`Others use this machine (load ${oneDecimal(load())}): the figures will be too bad`)
+  if (load() > 0.5)
+    log(`Others use this machine (load ${oneDecimal(load())}): the figures will be worse than on an idle one`)
   const folder = scratchFolder("bench")
   const built = await buildProxy(join(folder, "deployed"))
   const earlier = new Map<string, number>()
   const sections: ReadonlyArray<Section> = questions.map((question) => ({ ...question, rows: [], targets: [] }))
-  const sizes = [...new Set(given ?? questions.flatMap((one) => one.sizes))].sort((a, b) => a - b)
+  const sizes = [...new Set(requestedSizes ?? questions.flatMap((one) => one.sizes))].sort((a, b) => a - b)
   for (const resources of sizes) {
     for (const section of sections) {
-      if (!only.includes(section.name) || !(given ?? section.sizes).includes(resources)) continue
+      if (!only.includes(section.name) || !(requestedSizes ?? section.sizes).includes(resources)) continue
       await measureIn(section, resources, { main: built, folder, earlier })
     }
   }
   const measured = sections.filter(({ rows }) => rows.length > 0)
   const notes = await readFile(new URL("notes.md", import.meta.url), "utf8")
-  if (!values.quick && values.only === undefined && given === undefined) {
+  if (!values.quick && values.only === undefined && requestedSizes === undefined) {
     const minutes = (performance.now() - begin) / 60_000
     await writeFile(document, report(machine, measured, minutes, notes))
     log(`Written: ${document}`)
@@ -101,5 +104,3 @@ const measureIn = async (
 }
 
 await main()
-// The helpers still listen; they end with this process.
-process.exit()

@@ -1,4 +1,4 @@
-/** Checks every response's status, age, list and ETag; records faults and counts. */
+/** Checks every response's status, age, list and ETag; records wrong responses and counts. */
 import { createHash } from "node:crypto"
 import {
   checkList,
@@ -31,14 +31,13 @@ const slack = 50
 const refreshInResponses = 10
 /** The maximum delay in milliseconds from an event to reading its log line. */
 const loggedLate = 1000
-/** How many faults are recorded: more add no information. */
+/** How many wrong responses are recorded: more add no information. */
 const maxWrongs = 1000
 
-const systemOf = (entry: unknown): string => (entry as { storageSystem?: { key?: string } }).storageSystem?.key ?? ""
-
-/** Whether an entry of one of these systems has callback URLs. */
-const isActionable = (entry: unknown, systems: ReadonlyArray<string>): boolean =>
-  systems.includes(systemOf(entry)) && Object.keys(entry as object).some((key) => key.endsWith("_url"))
+/** Whether an entry of this system has callback URLs. */
+const isActionable = (entry: unknown, system: string): boolean =>
+  (entry as { storageSystem?: { key?: string } }).storageSystem?.key === system &&
+  Object.keys(entry as object).some((key) => key.endsWith("_url"))
 
 export const checkerOf = (about: {
   readonly history: History
@@ -51,7 +50,7 @@ export const checkerOf = (about: {
   readonly begun: number
 }) => {
   const { history, oracle, wasFailing, guardedSince, firstRead, begun } = about
-  /** The faults, each with its request, its response, and the seconds since the load began. */
+  /** The wrong responses, each with its request, its response, and the seconds since the load began. */
   const wrongs: Array<Mismatch & Readonly<Record<"at" | "request" | "response", unknown>>> = []
   const statuses: Counts = new Map()
   const checks: Counts = new Map()
@@ -86,8 +85,8 @@ export const checkerOf = (about: {
     oldest: () => oldest,
     wrong,
     windowOf,
-    /** Counts the status and returns whether it is 200. Any status except 200 and `others` is a fault. */
-    isSuccess: (reply: Reply, ...others: ReadonlyArray<number>): boolean => {
+    /** Counts and checks the status; returns whether it is 200. Any status except 200 and `others` is wrong. */
+    checkStatus: (reply: Reply, ...others: ReadonlyArray<number>): boolean => {
       const { status, receivedAt } = reply
       count(statuses, String(status))
       // A request for a renewed list also waits for upstreams.
@@ -109,6 +108,7 @@ export const checkerOf = (about: {
       const { from } = windowOf(reply)
       newestTaken = Math.max(newestTaken, from)
       const age = Number(reply.header("age"))
+      if (Number.isNaN(age)) return
       oldest = Math.max(oldest, age)
       // Guarded entries are as old as the last list before the loss, and so is the new list.
       const guarded = history.losses.filter((loss) => overlaps(loss, reply.receivedAt - age * 1000, reply.receivedAt))
@@ -135,16 +135,15 @@ export const checkerOf = (about: {
       const mismatch = verdict.wrong
       if (mismatch !== undefined) wrong(reply, mismatch.what, mismatch.found, mismatch.expected)
 
-      const kept = [...guardedSince].flatMap(([system, since]) => (since < reply.sentAt - loggedLate ? [system] : []))
-      const acting = listed.entries.find((entry) => isActionable(entry, kept))
-      if (kept.length > 0) count(checks, "lists with a guard")
-      if (acting === undefined) return
-      const since = guardedSince.get(systemOf(acting))
-      // Unless the proxy logs meanwhile that the guard has ended.
-      setTimeout(() => {
-        const isKept = guardedSince.get(systemOf(acting)) === since
-        if (isKept) wrong(reply, "a guarded entry has callback URLs", acting)
-      }, loggedLate + slowest)
+      const guarded = [...guardedSince].filter(([, since]) => since < reply.sentAt - loggedLate)
+      if (guarded.length > 0) count(checks, "lists with a guard")
+      for (const [system, since] of guarded) {
+        const acting = listed.entries.find((entry) => isActionable(entry, system))
+        // Unless the proxy logs meanwhile that the guard has ended.
+        const look = () =>
+          guardedSince.get(system) === since && wrong(reply, "a guarded entry has callback URLs", acting)
+        if (acting !== undefined) setTimeout(look, loggedLate + slowest)
+      }
     },
     /** Checks that each ETag has only one body. */
     etag: (reply: Reply) => {

@@ -88,7 +88,7 @@ const onePage = async (caller: Caller, headers: Readonly<Record<string, string>>
     ...(chance.happens(0.4) && { page: String(1 + chance.below(6)) }),
   })
   const reply = await client.send({ path, headers })
-  if (!checker.isSuccess(reply, 502)) return
+  if (!checker.checkStatus(reply, 502)) return
   checkAndKeep(caller, reply, pageIn(checker, reply, filter))
 }
 
@@ -105,7 +105,7 @@ const walk: Kind = async ({ client, chance, checker }) => {
   let path: string | undefined = pathOf(filter, { page_size: String(20 + chance.below(150)) })
   while (path !== undefined) {
     const reply: Reply = await client.send({ path, headers })
-    if (!checker.isSuccess(reply, ...(first === undefined ? [502] : []))) return
+    if (!checker.checkStatus(reply, ...(first === undefined ? [502] : []))) return
     const { entries: some, page } = pageIn(checker, reply, filter)
     const total = page?.total ?? 0
     if (first === undefined) {
@@ -147,7 +147,7 @@ const lines: Kind = async (caller) => {
   const filter = chance.happens(0.6) ? {} : randomFilter(chance)
   const headers = { Accept: "application/x-ndjson", ...randomCoding(chance) }
   const reply = await client.send({ path: pathOf(filter), headers })
-  if (!checker.isSuccess(reply, 502)) return
+  if (!checker.checkStatus(reply, 502)) return
   const type = reply.header("content-type")
   if (!type?.includes("ndjson")) return checker.wrong(reply, "the response is not NDJSON", type)
   count(checker.checks, "NDJSON lists")
@@ -160,7 +160,7 @@ const revalidation: Kind = async (caller) => {
   if (kept.length === 0) return
   const one = chance.pick(kept)
   const reply = await client.send({ path: one.path, headers: { ...one.headers, "If-None-Match": one.etag } })
-  const isWhole = checker.isSuccess(reply, 502, 304)
+  const isWhole = checker.checkStatus(reply, 502, 304)
   if (!isWhole && reply.status !== 304) return
   count(checker.checks, isWhole ? "revalidations, changed" : "revalidations, unchanged")
   const isSame = reply.header("etag") === one.etag

@@ -15,7 +15,7 @@ const sha256 = "27a6535553c3cdcd083872ba40629efafb3475e3b758e0c6f691395561dd0f1f
 const artifact = `org.keycloak:keycloak-quarkus-dist:${keycloakVersion}:zip`
 const dependencyPlugin = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
 /** Milliseconds for one step, on a slow network and a busy machine. */
-const installsWithin = 900_000
+const stepTimeout = 900_000
 
 /**
  * An environment without the shell's variables for Keycloak and Java, which would change Keycloak's options or add to
@@ -39,6 +39,7 @@ export const installKeycloak = async (): Promise<string> => {
     await maven(staging, "copy")
     const found = hash("sha256", await readFile(join(staging, `keycloak-quarkus-dist-${keycloakVersion}.zip`)))
     if (found !== sha256) throw new Error(`${artifact} has the SHA-256 ${found}, but ${sha256} was expected`)
+    // From Maven's own repository, into which `copy` has just downloaded the same file.
     await maven(staging, "unpack", `-DmarkersDirectory=${staging}/markers`, "--offline")
     for (const part of await readdir(join(staging, name))) await rename(join(staging, name, part), join(home, part))
     await rm(staging, { recursive: true })
@@ -52,4 +53,4 @@ const maven = (directory: string, goal: string, ...options: ReadonlyArray<string
 }
 
 const command = (program: string, args: ReadonlyArray<string>, cwd: string): Promise<string> =>
-  run(program, args, { cwd, env: keycloakEnvironment({}), timeout: installsWithin })
+  run(program, args, { cwd, env: keycloakEnvironment({}), timeout: stepTimeout })
