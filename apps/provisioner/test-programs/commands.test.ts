@@ -1,11 +1,11 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { until } from "@cscs/harness"
 import { changeResource } from "@cscs/sandbox"
 import { expect, test } from "vitest"
 import { aProgram } from "./a-program.ts"
 
-test("a plan that cannot be saved is an error, and a saved one is refused after the list has changed, after the disk has changed, and if it is not a plan", async () => {
+test("a plan that cannot be saved is an error, and a saved one is refused after the list or the disk has changed, with another scope, and if it is not a plan", async () => {
   const { sandbox, folder, start, exitOf, hasDirectories, reports } = await aProgram()
   const file = join(folder, "saved.plan")
   const refused = async (why: string) => {
@@ -26,13 +26,16 @@ test("a plan that cannot be saved is an error, and a saved one is refused after 
   changeResource(sandbox.world, row, { limits: { storage: 26 } })
   await refused("the list has changed since")
 
+  expect(await exitOf("plan", "--system", "capstor", "--out", file)).toBe(2)
+  await refused("it was made with another --system or --only")
+
   expect(await exitOf("plan", "--out", file)).toBe(2)
   // A directory of another program, where one was to be made.
   const { items } = JSON.parse(readFileSync(file, "utf8"))
   const { path } = items.find((item: { system: string; sign: string }) => item.system === "vast" && item.sign === "+")
   mkdirSync(join(folder, "root", path), { recursive: true })
   const applied = start("apply", file)
-  expect([await applied.ended, applied.stderr()]).toEqual([1, expect.stringContaining("the disk has changed since")])
+  expect([await applied.ended, applied.stderr()]).toEqual([1, expect.stringContaining("the disk, the journal,")])
   expect(reports()).toEqual([])
 })
 
@@ -45,6 +48,42 @@ test("a saved plan is carried out while list and disk are as they were, and only
   expect(await exitOf("apply", file)).toBe(0)
   expect(hasDirectories()).toBe(true)
   expect(await exitOf("apply", file)).toBe(1)
+})
+
+const reported = "store/cscs/sib/phylo-flu"
+const neverReported = "store/cscs/ethz/climphys"
+
+test("`apply` corrects what an earlier process reported, by a saved plan or beside other acts, even if the proxy reads for a second", async () => {
+  const { sandbox, folder, root, exitOf } = await aProgram()
+  const modeOf = (path: string) => statSync(join(root("capstor"), path)).mode & 0o777
+  expect(await exitOf("apply")).toBe(0)
+  const before = modeOf(reported)
+
+  sandbox.faults.set("waldur", { path: /marketplace-provider-resources/, latencyMs: 1100 })
+  chmodSync(join(root("capstor"), reported), 0o700)
+  const file = join(folder, "saved.plan")
+  expect(await exitOf("plan", "--out", file)).toBe(2)
+  // Notes may contain the free space, which always changes.
+  const { items, ...about } = JSON.parse(readFileSync(file, "utf8"))
+  writeFileSync(file, JSON.stringify({ ...about, items: items.map((item: object) => ({ ...item, note: "as then" })) }))
+  expect([await exitOf("apply", file), modeOf(reported)]).toEqual([0, before])
+
+  for (const path of [reported, neverReported]) chmodSync(join(root("capstor"), path), 0o700)
+  expect([await exitOf("apply"), modeOf(reported), modeOf(neverReported)]).toEqual([0, before, before])
+})
+
+test("`apply` counts what waits for a newer list than the proxy has, and refuses a saved plan that needs one", async () => {
+  const { sandbox, folder, root, start, exitOf } = await aProgram()
+  expect(await exitOf("apply")).toBe(0)
+  chmodSync(join(root("capstor"), reported), 0o700)
+  sandbox.faults.set("waldur", { method: "GET", status: 403 })
+  const file = join(folder, "saved.plan")
+  expect(await exitOf("plan", "--out", file)).toBe(2)
+  const plain = start("apply")
+  expect([await plain.ended, plain.stdout()]).toEqual([1, expect.stringMatching(/^\d+ waiting for a newer list/m)])
+  const saved = start("apply", file)
+  expect([await saved.ended, saved.stderr()]).toEqual([1, expect.stringContaining("the list is too old for")])
+  expect(statSync(join(root("capstor"), reported)).mode & 0o777).toBe(0o700)
 })
 
 test("`run` completes orders, serves metrics and health, locks its roots, and exits with 0 on a signal", async () => {

@@ -74,8 +74,8 @@ export class StorageClient extends Context.Service<
      * The whole list. `GET /api/storage-resources/` as NDJSON, or page by page if the proxy returns pages; read completely, or
      * the call fails (`IncompleteList`).
      *
-     * @param last the last result, for a conditional request: if nothing has changed, the result has its `entries`, the
-     *   same array, with a new `age`, `receivedAt` and `readAfter`
+     * @param last the last result, for a conditional request: if the proxy responds 304, which it never does for a list
+     *   read page by page, the result has its `entries`, the same array, with a new `age`, `receivedAt` and `readAfter`
      */
     readonly entries: (last?: EntryList) => Effect.Effect<EntryList, StorageClientError>
     /**

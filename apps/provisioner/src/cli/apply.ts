@@ -1,27 +1,30 @@
 /** `storage-provisioner apply`. */
 import { readFile } from "node:fs/promises"
+import { elapsedMillis } from "@cscs/http-transport"
+import { isReadAfter } from "@cscs/storage-client"
 import { Data, Effect, Option } from "effect"
 import { Argument, Command } from "effect/cli"
+import { type CycleOutcome, inScope, type Scope } from "../loop/cycle.ts"
 import { dryRunFlag, scopeFlags } from "./flags.ts"
 import { readSession, writeSession } from "./session.ts"
-import { jsonWithBigints, planText } from "./show-plan.ts"
+import { planText } from "./show-plan.ts"
 
-/** The saved plan differs from what would be done now. */
+/** The saved plan cannot be read, or differs from what would be done now. */
 export class PlanOutdated extends Data.TaggedError("PlanOutdated")<{ readonly reason: string }> {
   override get message() {
-    return `The plan is outdated: ${this.reason}. Nothing was done; make a new one`
+    return `The plan is refused: ${this.reason}. Nothing was done; make a new one`
   }
 }
 
-/** Some acts were not done. Each has a line in the log. */
+/** Some items were not done: each has a failed act in the log or a line with `!`, or is counted as waiting. */
 export class NotAllDone extends Data.TaggedError("NotAllDone")<{ readonly count: number }> {
   override get message() {
-    return `${this.count} of the acts failed or need an operator`
+    return `${this.count} of the items failed, wait or need an operator`
   }
 }
 
-/** Between two reads of the list, in milliseconds: its age is in whole seconds. */
-const untilNextSecond = 1100
+/** The longest wait before the second read of the list, in milliseconds. */
+const maxWait = 10_000
 
 export const apply = Command.make(
   "apply",
@@ -32,50 +35,71 @@ export const apply = Command.make(
   },
   Effect.fn(function* ({ dryRun, plan: file, ...flags }) {
     const saved = Option.isSome(file) ? yield* readPlan(file.value) : undefined
-    if (dryRun || saved !== undefined) {
-      const { proxy, planNow } = yield* readSession(flags)
-      const list = yield* proxy.refresh()
-      const planned = yield* planNow(list)
-      if (saved !== undefined) {
-        if (saved.etag !== list.etag) return yield* new PlanOutdated({ reason: "the list has changed since" })
-        if (saved.items !== jsonWithBigints(planned.items))
-          return yield* new PlanOutdated({ reason: "the disk has changed since" })
-      }
-      if (dryRun) return void process.stdout.write(planText(planned))
+    if (dryRun) {
+      const { proxy, planNow, scope } = yield* readSession(flags)
+      const plan = yield* planNow(yield* proxy.refresh())
+      if (saved !== undefined) yield* compare(saved, scope, { plan, waiting: 0 })
+      return void process.stdout.write(planText(plan))
     }
-    const { proxy, cycle, recordConditions } = yield* writeSession(flags)
-    const startedAt = performance.now()
+    const { proxy, systems, scope, journal, cycle, recordConditions } = yield* writeSession(flags)
+    const startedAt = yield* elapsedMillis
     let list = yield* proxy.refresh()
-    if (saved !== undefined && saved.etag !== list.etag) {
-      return yield* new PlanOutdated({ reason: "the list has changed since" })
-    }
-    let outcome = yield* cycle(list)
-    yield* recordConditions(list, outcome)
-    const done = [...outcome.results]
-    // What an earlier process reported waits for a list from after the start.
-    if (saved === undefined && outcome.results.length === 0 && outcome.awaitingList > 0) {
-      yield* Effect.sleep(Math.max(0, untilNextSecond - (performance.now() - startedAt)))
+    // What an earlier process reported waits for a list from after the start. The proxy's next read may take a second longer.
+    const wasReported = inScope(list.entries, systems, scope).some(({ itemId }) => journal.items.get(itemId)?.reported)
+    if (wasReported && !isReadAfter(list, startedAt)) {
+      yield* Effect.sleep(Math.min(startedAt - list.readAfter + 1000, maxWait))
       list = yield* proxy.refresh(list)
-      outcome = yield* cycle(list, false)
-      yield* recordConditions(list, outcome)
-      done.push(...outcome.results)
     }
-    process.stdout.write(planText(outcome.plan))
-    const failed = done.filter(({ isDone }) => !isDone).length + outcome.plan.counts["!"]
-    if (failed > 0) yield* new NotAllDone({ count: failed })
+    // Under the locks: no other provisioner changes the disk between the comparison and the acts.
+    const outcome = yield* cycle(list, true, (now) => (saved === undefined ? Effect.void : compare(saved, scope, now)))
+    yield* recordConditions(list, outcome)
+    const { plan, results, waiting } = outcome
+    process.stdout.write(planText(plan))
+    if (waiting > 0) process.stdout.write(`${waiting} waiting for a newer list: run apply again\n`)
+    const count = results.filter(({ isDone }) => !isDone).length + plan.counts["!"] + waiting
+    if (count > 0) yield* new NotAllDone({ count })
   }, Effect.scoped),
 ).pipe(
   Command.withDescription(
-    "Do what the list asks for, once. A plan saved by `plan --out` is refused if the list or the disk has changed since.",
+    "Do what the list asks for, once. A plan saved by `plan --out` is refused if anything else would be done now.",
   ),
 )
 
-const readPlan = (file: string): Effect.Effect<{ readonly etag: string; readonly items: string }, PlanOutdated> =>
+interface SavedPlan {
+  readonly scope: unknown
+  readonly etag: string
+  readonly items: ReadonlyArray<unknown>
+}
+
+const readPlan = (file: string): Effect.Effect<SavedPlan, PlanOutdated> =>
   Effect.tryPromise({
     try: async () => {
-      const { etag, items } = JSON.parse(await readFile(file, "utf8")) as { etag: unknown; items: unknown }
+      const { scope = {}, etag, items } = JSON.parse(await readFile(file, "utf8")) as Record<string, unknown>
       if (typeof etag !== "string" || !Array.isArray(items)) throw new Error("it is not a plan")
-      return { etag, items: jsonWithBigints(items) }
+      return { scope, etag, items }
     },
     catch: (error) => new PlanOutdated({ reason: `${file} cannot be read: ${(error as Error).message}` }),
   })
+
+/** Refuses a saved plan unless the same would be done now. */
+const compare = Effect.fnUntraced(function* (
+  saved: SavedPlan,
+  scope: Scope,
+  { plan, waiting }: Pick<CycleOutcome, "plan" | "waiting">,
+) {
+  if (comparable(saved.scope) !== comparable(scope))
+    return yield* new PlanOutdated({ reason: "it was made with another --system or --only" })
+  if (saved.etag !== plan.etag) return yield* new PlanOutdated({ reason: "the list has changed since" })
+  if (comparable(saved.items) === comparable(plan.items)) return
+  const reason =
+    waiting > 0
+      ? `the list is too old for ${waiting} of the entries`
+      : "what would be done now differs: the disk, the journal, the settings or --max-removals have changed since"
+  return yield* new PlanOutdated({ reason })
+})
+
+/** As JSON, without the reasons of what is done or not: they may contain the free space, which always changes. */
+const comparable = (value: unknown): string =>
+  JSON.stringify(value, (key, inner: unknown) =>
+    key === "note" || key === "reason" ? undefined : typeof inner === "bigint" ? String(inner) : inner,
+  )

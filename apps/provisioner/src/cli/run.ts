@@ -80,7 +80,7 @@ export const run = Command.make(
             log("warning", { event: "needs-person", item: itemId, path, reason: note }),
           )
       }
-      const { awaitingList: entries } = outcome
+      const { waiting: entries } = outcome
       if (entries > 0 && list.age >= oldAge)
         yield* metrics.oncePerDay(
           "old-list",

@@ -67,7 +67,7 @@ export const readSession = Effect.fnUntraced(function* (
 ) {
   const { settings, scope, systems } = yield* diskSession(flags)
   const { proxy } = yield* clients(settings)
-  /** What would be done now. */
+  /** What would be done now; removals are shown whatever the list's age, and carried out only if it is recent. */
   const planNow = Effect.fnUntraced(function* (list: EntryList) {
     const entries = inScope(list.entries, systems, scope)
     return plan({

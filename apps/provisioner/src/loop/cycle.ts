@@ -32,8 +32,10 @@ export interface CycleSettings extends Omit<PlanInput["settings"], "mayRemove"> 
 export interface CycleOutcome {
   readonly plan: Plan
   readonly results: ReadonlyArray<ItemResult>
-  /** Entries that wait for a list that was read after their report. */
+  /** Entries that wait for a list that was read after their report, which this cycle may have sent. */
   readonly awaitingList: number
+  /** Entries for which nothing was planned, because the list was read before their report or is too old for their removal. */
+  readonly waiting: number
   /** When, in milliseconds of `elapsedMillis`, the first failed item is tried again that does not wait for a list. */
   readonly retryAt: number | undefined
   /** Keys of the entries whose directories were looked at. */
@@ -79,23 +81,28 @@ export const makeCycles = Effect.fnUntraced(function* (about: {
     const limits = { ...settings, maxRemovals: removalsLeft, mayRemove }
     const planned = plan({ list, entries, observations, journal: journal.items, held, settings: limits })
     // They wait for a newer list, which may have the same entries.
-    const removals = mayRemove ? [] : seen.filter((entry) => decide(entry).kind === "trash")
-    const unsettled = new Set([...planned.items.map(({ key }) => key), ...removals.map(keyOf)])
-    for (const entry of seen) if (!unsettled.has(keyOf(entry))) memory.settle(entry)
-    return { planned, seen: new Set(seen.map(keyOf)), hasLateRemovals: removals.length > 0 }
+    const keys = new Set(planned.items.map(({ key }) => key))
+    const others = seen.filter((entry) => !keys.has(keyOf(entry)))
+    const isLate = (entry: StorageEntry) => !mayRemove && decide(entry).kind === "trash"
+    for (const entry of others) if (!isLate(entry)) memory.settle(entry)
+    return { planned, seen: new Set(seen.map(keyOf)), lateRemovals: others.filter(isLate).length }
   })
 
-  /** @param isPoll whether this is a regular cycle, which renews the limit of removals; the others share what is left of it */
-  return Effect.fn("cycle")(function* (
+  /**
+   * @param isPoll whether this is a regular cycle, which renews the limit of removals; the others share what is left of it
+   * @param confirm called before the first act, which comes only if it succeeds
+   */
+  return Effect.fn("cycle")(function* <E = never>(
     list: EntryList,
     isPoll = true,
-  ): Effect.fn.Return<CycleOutcome, JournalUnusable> {
+    confirm: (about: Pick<CycleOutcome, "plan" | "waiting">) => Effect.Effect<void, E> = () => Effect.void,
+  ): Effect.fn.Return<CycleOutcome, JournalUnusable | E> {
     if (isPoll) removalsLeft = settings.maxRemovals
     const isCheck = now() - checkedAt >= settings.checkEvery
     const isUntouched = yield* journal.isUntouched
     if (!isCheck && isUntouched && idle?.entries === list.entries) {
       const plan = { etag: list.etag, counts: idle.counts, items: [] }
-      return { plan, results: [], awaitingList: 0, retryAt: undefined, seen: new Set() }
+      return { plan, results: [], awaitingList: 0, waiting: 0, retryAt: undefined, seen: new Set() }
     }
     if (isCheck) {
       memory.unsettleAll()
@@ -105,7 +112,9 @@ export const makeCycles = Effect.fnUntraced(function* (about: {
     const awaitsList = (entry: StorageEntry) => memory.holdOf(entry, list) === "list"
     const held = entries.filter((entry) => memory.holdOf(entry, list) !== undefined)
     const awaitingList = held.filter(awaitsList).length
-    const { planned, seen, hasLateRemovals } = yield* observeAndPlan(list, entries, new Set(held.map(keyOf)))
+    const { planned, seen, lateRemovals } = yield* observeAndPlan(list, entries, new Set(held.map(keyOf)))
+    const waiting = awaitingList + lateRemovals
+    yield* confirm({ plan: planned, waiting })
 
     const results = yield* perform(planned.items, about)
     for (const result of results) memory.record(result)
@@ -114,10 +123,10 @@ export const makeCycles = Effect.fnUntraced(function* (about: {
     // An item that waits for a list has no time at which it is tried again.
     const retryAt = memory.nextRetry(entries.filter((entry) => !awaitsList(entry)).map(({ itemId }) => itemId))
     // After any result the next cycle looks again.
-    const isIdle = results.length === 0 && held.length === 0 && !hasLateRemovals && planned.items.every(isForLater)
+    const isIdle = results.length === 0 && held.length === 0 && lateRemovals === 0 && planned.items.every(isForLater)
     idle = isIdle ? { entries: list.entries, counts: planned.counts } : undefined
     const reported = results.filter(({ wasReported }) => wasReported).length
-    return { plan: planned, results, awaitingList: awaitingList + reported, retryAt, seen }
+    return { plan: planned, results, awaitingList: awaitingList + reported, waiting, retryAt, seen }
   })
 })
 

@@ -14,7 +14,11 @@ test("after a report, an item is left unchanged until a list from after the repo
   const site = aSite()
   const outcomes = await site.session({ age: old })([[created], [created], [created]])
   expect(site.reports.map(({ act }) => act)).toEqual(["backend-id", "done"])
-  expect(outcomes.map(({ awaitingList }) => awaitingList)).toEqual([1, 1, 1])
+  expect(outcomes.map(({ awaitingList, waiting }) => [awaitingList, waiting])).toEqual([
+    [1, 0],
+    [1, 1],
+    [1, 1],
+  ])
 })
 
 test("a report of unknown outcome is not repeated before a newer list", async () => {
@@ -62,12 +66,12 @@ test("an approved order that is listed as executing is carried out after a resta
   expect(site.reports.map(({ act }) => act)).toEqual(["approve", "backend-id", "done"])
 })
 
-test("nothing is removed because of a list that is minutes old", async () => {
+test("nothing is removed because of a list that is minutes old: the removal counts as waiting", async () => {
   const site = aSite()
   await site.session()([[anEntry()]])
   const removing = anEntry({ status: "removing", ...executing })
   const [outcome] = await site.session({ age: 10 * old })([[removing]])
-  expect(outcome?.results).toEqual([])
+  expect(outcome).toMatchObject({ results: [], waiting: 1 })
   expect(site.reports).toEqual([])
 })
 
