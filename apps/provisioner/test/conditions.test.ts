@@ -102,20 +102,24 @@ test("a failed report does not change the condition of the directory, whether it
       }
 })
 
-test("an order that is only approved, rejected or given up claims no directory", () => {
+test("an order that is only approved, rejected or given up claims neither a directory nor a quota", () => {
   const url = "https://waldur.example.org/x/"
   const waiting = anEntry({ status: "pending", approve_by_provider_url: url })
-  for (const [entry, act] of [
-    [waiting, { act: "approve", url }],
-    [waiting, { act: "reject", url, reason: "full" }],
-    [one, { act: "erred", url, message: "failed" }],
-  ] as ReadonlyArray<readonly [StorageEntry, Act]>) {
+  const erred: Act = { act: "erred", url, message: "failed" }
+  for (const [entry, act, reason] of [
+    [waiting, { act: "approve", url }, "NotRequired"],
+    [waiting, { act: "reject", url, reason: "full" }, "NotRequired"],
+    [one, erred, "GivenUp"],
+    [anEntry({ status: "updating", ...executing, newQuotas: anEntry().quotas }), erred, "GivenUp"],
+  ] as ReadonlyArray<readonly [StorageEntry, Act, string]>) {
     const item = planOf(entry, { sign: "~", acts: [act] })
-    expect(told(after(entry, { item, result: resultOf(item, [act, "done"]) }), entry)).toEqual([
-      "Unknown NotRequired",
-      "Unknown NotRequired",
-      `True ${act.act}`,
-    ])
+    for (const [outcome, status] of [
+      ["done", `True ${act.act}`],
+      ["refused", "False refused"],
+    ] as const) {
+      const statuses = after(entry, { item, result: resultOf(item, [act, outcome]) })
+      expect(told(statuses, entry)).toEqual([`Unknown ${reason}`, `Unknown ${reason}`, status])
+    }
   }
   expect(told(after(waiting), waiting)[2]).toBe("Unknown AwaitsApproval")
 })

@@ -82,7 +82,7 @@ export const conditionsAfter = (
 
 type Assessments = Readonly<Record<keyof ItemStatus["conditions"], Assessment>>
 
-/** For an entry without earlier conditions, such as after a restart. */
+/** For an entry that no cycle has examined yet, such as a new one that is held. */
 const notExamined = (entry: StorageEntry): Assessments => {
   const unknown: Assessment = { status: "Unknown", reason: "NotExamined" }
   return { DirectoryReady: unknown, QuotaApplied: unknown, Reported: reportCondition(entry, undefined, {}) }
@@ -119,10 +119,11 @@ const directoryCondition = (
     return { status: failed.outcome === "UnknownOutcome" ? "Unknown" : "False", reason: failed.outcome, ...message }
   }
   if (item?.sign === "!") return { status: "False", reason: "NeedsPerson", ...message }
+  // Nothing was done on the disk in this cycle: whether it is as the order asks is unknown.
+  if (item?.acts.some(({ act }) => act === "erred")) return { status: "Unknown", reason: "GivenUp" }
   const isInService = status === "active" || status === "updating"
-  // No act on the disk failed. An order that is given up has none.
-  const isGivenUp = item?.acts.some(({ act }) => act === "erred") === true
-  const isMade = decision.kind === "keep" && result !== undefined && !isGivenUp
+  // No act on the disk failed.
+  const isMade = decision.kind === "keep" && result !== undefined
   // The folder of a tenant or customer exists if there is nothing to do for it.
   return isInService || isMade || decision.kind === "parent"
     ? { status: "True", reason: "AsListed" }
