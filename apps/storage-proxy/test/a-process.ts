@@ -47,7 +47,7 @@ export const aFile = async (sandbox: Sandbox, more: object = {}): Promise<string
   return path
 }
 
-/** Its text. JSON is YAML. */
+/** The text of a configuration file for the sandbox, overridden by `more`: JSON, which is valid YAML. */
 export const documentOf = ({ waldur, hpcUserApi }: Sandbox, more: object = {}): string =>
   JSON.stringify({
     waldur_api_url: waldur.url,
@@ -70,13 +70,17 @@ interface Options {
   readonly directory?: string
 }
 
-const about = async (args: ReadonlyArray<string>, { environment, directory }: Options): Promise<ProxyOptions> => ({
+const processOptions = async (
+  args: ReadonlyArray<string>,
+  { environment, directory }: Options,
+): Promise<ProxyOptions> => ({
   main,
   args,
   directory: directory ?? (await aDirectory()),
   environment: {
     NO_COLOR: "1",
     NODE_COMPILE_CACHE: compileCache,
+    // The harness disables the cache otherwise.
     NODE_DISABLE_COMPILE_CACHE: undefined,
     ...environment,
   },
@@ -84,7 +88,7 @@ const about = async (args: ReadonlyArray<string>, { environment, directory }: Op
 
 /** The real, bundled executable. It ends with the test. */
 export const run = async (args: ReadonlyArray<string>, options: Options = {}): Promise<Running> => {
-  const running = spawnProxy(await about(args, options))
+  const running = spawnProxy(await processOptions(args, options))
   onTestFinished(async () => void (await running.stop("SIGKILL")))
   return running
 }
@@ -98,7 +102,7 @@ export const finished = async (...given: Parameters<typeof run>) => {
 
 /** Starts `serve` at a free port; resolves once it listens. */
 export const serving = async (args: ReadonlyArray<string>, options: Options = {}): Promise<RunningProxy> => {
-  const running = await startProxy(await about(args, options))
+  const running = await startProxy(await processOptions(args, options))
   onTestFinished(async () => void (await running.stop("SIGKILL")))
   return running
 }

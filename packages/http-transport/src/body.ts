@@ -52,7 +52,7 @@ export const readJson = async (
   const bytes = content.byteLength
   if (bytes === 0) return { body: undefined, bytes }
   const { type, charset } = mediaTypeOf(response)
-  const found = `${bytes} bytes of ${type ?? "no media type"}`
+  const found = `${bytes} bytes ${type === undefined ? "without a media type" : `of ${type}`}`
   if (type !== undefined && !/^[\w.-]+\/([\w.-]+\+)?json$/.test(type)) throw new NotJson(`${found}, not JSON`)
   if (charset !== undefined && !/^(utf-?8|us-ascii)$/.test(charset)) throw new NotJson(`${found}, not in UTF-8`)
   // Bodies that arrive together take turns: parsing a page costs milliseconds.
@@ -68,7 +68,7 @@ export const readJson = async (
   try {
     return { body: parse(text), bytes }
   } catch {
-    throw new NotJson(`${found} that are not JSON`)
+    throw new NotJson(`${found}, which cannot be parsed`)
   }
 }
 

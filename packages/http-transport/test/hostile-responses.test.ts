@@ -86,11 +86,11 @@ describe("a success that is not a complete JSON text in UTF-8", () => {
       what: "truncated JSON",
       type: "application/json",
       body: list.slice(0, -4),
-      detail: /^\d+ bytes of application\/json that are not JSON$/,
+      detail: /^\d+ bytes of application\/json, which cannot be parsed$/,
     },
-    { what: "two JSON texts", body: `${list}${list}`, detail: /that are not JSON$/ },
-    { what: "NaN", body: `[{"name": "Alice", "quota": NaN}]`, detail: /that are not JSON$/ },
-    { what: "only white space", body: "   ", detail: /that are not JSON$/ },
+    { what: "two JSON texts", body: `${list}${list}`, detail: /which cannot be parsed$/ },
+    { what: "NaN", body: `[{"name": "Alice", "quota": NaN}]`, detail: /which cannot be parsed$/ },
+    { what: "only white space", body: "   ", detail: /which cannot be parsed$/ },
   ])("is not-json and quotes nothing: $what", ({ detail, ...response }) =>
     Effect.gen(function* () {
       const transport = yield* respondedBy(response)

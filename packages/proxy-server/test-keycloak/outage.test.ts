@@ -62,19 +62,19 @@ test("callers see only 200, 401 and 503 while Keycloak is stopped and started, a
       await pause(20)
     }
   }
-  /** Waits until each caller has received so many more responses. */
-  const answers = async (count: number) => {
+  /** Waits until each caller has received `count` more responses. */
+  const untilEachHas = async (count: number) => {
     const goals = callers.map(({ statuses }) => statuses.length + count)
     while (callers.some(({ statuses }, index) => statuses.length < (goals[index] ?? 0))) {
       signal.throwIfAborted()
       await pause(10)
     }
   }
-  /** The statuses that each proxy returns from now on, without responses already in flight. */
-  const statusesNow = async (underWay: number) => {
-    await answers(underWay)
+  /** The statuses that each proxy returns after the next `skipped` responses of each caller. */
+  const statusesAfter = async (skipped: number) => {
+    await untilEachHas(skipped)
     const from = callers.map(({ statuses }) => statuses.length)
-    await answers(10)
+    await untilEachHas(10)
     const given = (proxy: GuardedProxy) =>
       new Set(callers.flatMap((each, index) => (each.proxy === proxy ? each.statuses.slice(from[index]) : [])))
     return { byKeys: given(byKeys), byAsking: given(byAsking) }
@@ -82,13 +82,14 @@ test("callers see only 200, 401 and 503 while Keycloak is stopped and started, a
 
   const calls = Promise.all(callers.map(call))
   try {
-    expect(await statusesNow(1)).toEqual({ byKeys: new Set([200]), byAsking: new Set([200]) })
+    // The first may be in flight.
+    expect(await statusesAfter(1)).toEqual({ byKeys: new Set([200]), byAsking: new Set([200]) })
 
     await keycloak.stop()
     // Cached introspection results are too old now, and the keys are due.
     for (const proxy of proxies) proxy.leap("11 minutes")
     // Cached keys need no issuer; introspection does.
-    expect(await statusesNow(1)).toEqual({ byKeys: new Set([200]), byAsking: new Set([503]) })
+    expect(await statusesAfter(1)).toEqual({ byKeys: new Set([200]), byAsking: new Set([503]) })
 
     await keycloak.start()
     const fresh = await clientToken(keycloak)
@@ -97,7 +98,7 @@ test("callers see only 200, 401 and 503 while Keycloak is stopped and started, a
       for (const token of old) await untilStatus(401, () => proxy.list(token))
     }
     // By the second response each caller has been refused and has a new token.
-    expect(await statusesNow(2)).toEqual({ byKeys: new Set([200]), byAsking: new Set([200]) })
+    expect(await statusesAfter(2)).toEqual({ byKeys: new Set([200]), byAsking: new Set([200]) })
   } finally {
     isOver = true
     await calls

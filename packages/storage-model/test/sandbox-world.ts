@@ -30,9 +30,9 @@ export const sandboxInput: HierarchyInput = {
   settings: settingsWith({ waldurApiUrl: sandboxWorld.apiUrl }),
 }
 
-/** The response of the HPC User API, parsed like its client does. */
+/** The response of the HPC User API as its client decides it, apart from the wording of the reason. */
 function answerOf(sent: unknown): ProjectGid {
-  const values = new Set(Array.isArray(sent) ? sent : [sent])
+  const values = new Set((Array.isArray(sent) ? sent : [sent]).filter((value) => value !== null && value !== undefined))
   const [gid] = values
   return values.size === 1 && isGid(gid, defaultModelSettings)
     ? { status: "known", gid }

@@ -386,17 +386,22 @@ describe("the client's errors", () => {
     [
       "a page of HTML",
       { status: 200, body: "<html><p>Welcome</p></html>" },
-      "no JSON (27 bytes of no media type that are not JSON)",
+      "no JSON (27 bytes without a media type, which cannot be parsed)",
       "JSON",
     ],
-    ["an object", json(200, { results: [], count: 0 }), 'an object with "results", "count"', "a list"],
+    [
+      "an object instead of a list",
+      json(200, { results: [], count: 0 }),
+      'an object with "results", "count"',
+      "a list",
+    ],
     ["an empty body", { status: 200 }, "an empty body", "a list"],
     ["a list without a count", json(200, []), "no X-Result-Count", "X-Result-Count"],
     ["an empty count", json(200, [], { "x-result-count": "" }), 'X-Result-Count: ""', "X-Result-Count"],
     ["a count in words", json(200, [], { "x-result-count": "many" }), 'X-Result-Count: "many"', "X-Result-Count"],
     ["a negative count", json(200, [], { "x-result-count": "-1" }), 'X-Result-Count: "-1"', "X-Result-Count"],
   ] as const) {
-    it.live(`are WaldurUnexpectedResponse with the found and the expected value for ${what} instead of a list`, () =>
+    it.live(`are WaldurUnexpectedResponse with the found and the expected value for ${what}`, () =>
       Effect.gen(function* () {
         const { error, call } = yield* after(reply)
         expect(error).toMatchObject({ _tag: "WaldurUnexpectedResponse", received, call })
@@ -423,7 +428,7 @@ describe("the client's errors", () => {
     }),
   )
 
-  it.live("of a probe are those of the read", () =>
+  it.live("of the count that precedes a read are the errors of the read", () =>
     Effect.gen(function* () {
       const fake = yield* startFakeWaldur
       const waldur = yield* clientOf(fake)

@@ -131,8 +131,9 @@ export const makeCycles = Effect.fnUntraced(function* (about: {
 })
 
 /**
- * Records in the journal where directories were seen: an act that was killed, or of unknown outcome, may have succeeded: then its directory is where it is seen now. A directory
- * counts as lost, or as still present after its removal in Waldur, only if the journal has recorded it.
+ * Records in the journal where directories were seen. An act that was killed, or whose outcome is unknown, may have
+ * succeeded; then its directory is where it is seen now. A directory counts as lost, or as still present after its
+ * removal in Waldur, only if the journal has recorded it.
  */
 const rememberSeen = Effect.fnUntraced(function* (
   entries: ReadonlyArray<StorageEntry>,

@@ -9,11 +9,12 @@ export interface PairedLists<A> {
 }
 
 /**
- * Pairs the items of two lists that have the same key; those that share a key within a list, in their order.
+ * Pairs the items of two lists that have the same key; those that share a key within a list, in their order. No object is
+ * twice in a list.
  *
  * @param keyOf identifies an item; `undefined` pairs it with none
  */
-export const pairLists = <A>(
+export const pairLists = <A extends object>(
   list: ReadonlyArray<A>,
   others: ReadonlyArray<A>,
   keyOf: (item: A) => string | undefined,
