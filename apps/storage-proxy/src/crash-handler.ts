@@ -1,3 +1,4 @@
+import { inspect } from "node:util"
 import { logEvent } from "@cscs/proxy-server"
 import { Cause, Effect } from "effect"
 import { Telemetry } from "./telemetry/telemetry.ts"
@@ -11,7 +12,8 @@ export const endOnCrash = Effect.gen(function* () {
   const context = yield* Effect.context<never>()
   let hasBegun = false
   const dieOf = (what: string) => (thrown: unknown) => {
-    if (hasBegun) return process.exit(1)
+    // The first one ends the process, once its report has left or after two seconds.
+    if (hasBegun) return
     hasBegun = true
     const fault = Cause.die(presentable(thrown, scrub))
     Effect.runForkWith(context)(
@@ -35,7 +37,7 @@ export const endOnCrash = Effect.gen(function* () {
 
 /** The error was not written for a log: remove secrets and extra fields. */
 const presentable = (thrown: unknown, scrub: Telemetry["Service"]["scrub"]): unknown => {
-  if (!(thrown instanceof Error)) return scrub(String(thrown))
+  if (!(thrown instanceof Error)) return scrub(typeof thrown === "string" ? thrown : inspect(thrown, { depth: 0 }))
   const copy = new Error(scrub(thrown.message))
   copy.name = thrown.name
   if (thrown.stack !== undefined) copy.stack = scrub(thrown.stack)

@@ -106,6 +106,8 @@ describe("Sentry", () => {
     ["Uncaught exception", 'throw new Error("lost https://u:hunter2-a@h/?q=hunter2-b with Bearer hunter2-c")'],
     ["Unhandled rejection", 'Promise.reject(new TypeError("lost {\\"token\\": \\"hunter2-d\\"}"))'],
     ["Unhandled rejection", 'Promise.reject("lost hunter2-valkey")'],
+    ["Unhandled rejection", 'Promise.reject("lost first"), Promise.reject("second")'],
+    ["Uncaught exception", "throw Object.assign(Object.create(null), { lost: true })"],
   ])('gets one event titled "%s", with one log line and exit code 1, after %s', async (what, statement) => {
     const sandbox = await aSandbox()
     const sentry = await aSentry()

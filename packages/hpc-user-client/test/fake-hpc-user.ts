@@ -34,7 +34,7 @@ type Respond = (response: ServerResponse, request: IncomingMessage) => void
 
 export interface FakeHpcUser {
   readonly origin: string
-  /** A client's options for this fake, with very short timeouts. */
+  /** A client's options for this fake: two retries, a millisecond apart. */
   readonly options: HpcUserClientOptions
   readonly tokenRequests: ReadonlyArray<TokenRequest>
   readonly apiRequests: ReadonlyArray<ApiRequest>

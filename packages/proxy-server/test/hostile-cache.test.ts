@@ -11,7 +11,7 @@ import type { RedisConnection } from "../src/replication/redis-connection.ts"
 import { makeSharedStore } from "../src/replication/shared-store.ts"
 import type { TimedSnapshot } from "../src/snapshot/snapshot.ts"
 import { steadyMillis } from "../src/snapshot/steady-clock.ts"
-import { aProxy, noCache, type TestedProxy } from "./a-proxy.ts"
+import { aProxy, noCache, startProxy, type TestedProxy } from "./a-proxy.ts"
 import { aList, aRespServer, type RedisReply } from "./a-resp-server.ts"
 import { answersOf, aSnapshot, type Made, testModel } from "./a-snapshot.ts"
 import { aWorld } from "./a-world.ts"
@@ -167,7 +167,7 @@ describe("the published outcome", () => {
     makeLeaseStore({ run: () => Effect.succeed(reply) } as Partial<RedisConnection> as RedisConnection, (name) => name)
   const day = Duration.toMillis("1 day")
   /** The cluster state if this outcome was published so many milliseconds before now. */
-  const standing = async (text: string | null, begun = "5", outcomeAge = 0) => {
+  const stateWith = async (text: string | null, begun = "5", outcomeAge = 0) => {
     const before = await Effect.runPromise(steadyMillis)
     const found = await Effect.runPromise(leaseStoreOf([text, String(day - outcomeAge), begun, null]).read)
     return { ...found, before, after: await Effect.runPromise(steadyMillis) }
@@ -176,7 +176,7 @@ describe("the published outcome", () => {
   test("is dated by its age at publication, whatever the other clock shows", async () => {
     for (const offset of [0, 1e9, 1e12]) {
       const times = { readStartedAt: 1000 + offset, readEndedAt: 1100 + offset }
-      const { outcome, before, after } = await standing(
+      const { outcome, before, after } = await stateWith(
         written({ snapshot: namedSnapshot(times) }, 2000 + offset),
         "5",
         3000,
@@ -199,12 +199,12 @@ describe("the published outcome", () => {
     ["a negative time", written({ snapshot: namedSnapshot({ readStartedAt: -1 }) }), "5"],
     ["a digest that is a key", written({ snapshot: namedSnapshot({ digest: "}:lease" }) }), "5"],
   ])("is ignored if it is %s", async (_, text, begun) => {
-    expect((await standing(text, begun)).outcome).toBeUndefined()
+    expect((await stateWith(text, begun)).outcome).toBeUndefined()
   })
 
   test("names no snapshot if that was read after the publication: its age is unknown", async () => {
     for (const more of [{ readStartedAt: 2001 }, { readEndedAt: 2001 }, { readEndedAt: 8e15 }]) {
-      expect((await standing(written({ snapshot: namedSnapshot(more) }))).outcome).toMatchObject({
+      expect((await stateWith(written({ snapshot: namedSnapshot(more) }))).outcome).toMatchObject({
         number: 5,
         snapshot: null,
       })
@@ -213,7 +213,7 @@ describe("the published outcome", () => {
 
   test("counts even if the last number that was begun is lost", async () => {
     for (const begun of ["-1", "1e300", "nan", "", "-inf", "99999999999999999999"]) {
-      const found = await standing(written({ snapshot: null }), begun)
+      const found = await stateWith(written({ snapshot: null }), begun)
       expect([begun, found.outcome?.number, found.begun]).toEqual([begun, 5, -1])
     }
   })
@@ -229,7 +229,7 @@ describe("the published outcome", () => {
     ["a negative number", ["-1", written({ snapshot: null }), "5"], false],
     ["text that is not a number", ["nan", null, "5"], false],
     ["no reply", [], false],
-  ])("is requested again only if there may be a newer one: %s", async (_, reply, isWanted) => {
+  ])("wants a newer one only if such a read can come; requested: %s", async (_, reply, isWanted) => {
     expect(await Effect.runPromise(leaseStoreOf(reply).isWanted)).toBe(isWanted)
   })
 
@@ -277,10 +277,9 @@ const sharingThrough = async (onScript: (script: string) => RedisReply, world = 
 }
 
 /** The kind of a script, recognised by what only it does. */
-const kindOf = (script: string): "lead" | "standing" | "values" | "other" => {
+const kindOf = (script: string): "lead" | "state" | "other" => {
   if (script.includes("'taken'")) return "lead"
-  if (script.includes("return {outcome, digits(redis.call('pttl'")) return "standing"
-  return script.includes("mget") ? "values" : "other"
+  return script.includes("return {outcome, digits(redis.call('pttl'") ? "state" : "other"
 }
 
 const total = async (proxy: TestedProxy, init?: RequestInit) => {
@@ -291,7 +290,6 @@ const total = async (proxy: TestedProxy, init?: RequestInit) => {
 let expected: ReadonlyArray<unknown> = []
 beforeAll(async () => {
   const sandbox = await startSandbox({ world: aWorld(6) })
-  const { startProxy } = await import("./a-proxy.ts")
   const proxy = await startProxy({ sandbox })
   expected = await total(proxy)
   await proxy.close()
@@ -303,7 +301,7 @@ describe("a replica", () => {
     const proxy = await sharingThrough((script) => {
       const kind = kindOf(script)
       if (kind === "lead") return aList([null])
-      return kind === "standing" ? aList([null, "-2", "-1", "another"]) : aList([])
+      return kind === "state" ? aList([null, "-2", "-1", "another"]) : aList([])
     })
     expect(await total(proxy)).toEqual(expected)
     const { json } = await proxy.ready()
@@ -319,10 +317,10 @@ describe("a replica", () => {
     const proxy = await sharingThrough((script) => {
       const kind = kindOf(script)
       if (kind === "lead") return aList([null])
-      return kind === "standing" ? aList([null, "-2", "5", "another"]) : aList([])
+      return kind === "state" ? aList([null, "-2", "5", "another"]) : aList([])
     })
     const asked = proxy.list()
-    /** Below the timeout of a call each, with turns in which it is answered. */
+    /** Passes the time second by second: less than the timeout of a call each, after turns in which the server responds. */
     const seconds = async (count: number) => {
       for (let second = 0; second < count; second += 1) {
         for (let turn = 0; turn < 10; turn += 1) await setImmediate()
@@ -357,7 +355,7 @@ describe("a replica", () => {
       if (kindOf(script) === "lead") return aList([null])
       number += 1
       const reported = JSON.stringify({ at: 1000, outcome: { number, failure, snapshot: null } })
-      return kindOf(script) === "standing"
+      return kindOf(script) === "state"
         ? aList([reported, String(86_400_000), String(number), "another"])
         : aList([])
     })

@@ -9,7 +9,7 @@ import type { SettingKey } from "../src/config/setting-key.ts"
 import { settingKeys } from "../src/config/setting-keys.ts"
 import { loadSettings, type ProxySettings } from "../src/index.ts"
 
-/** A text for each setting that takes one, in the form that its type requires. */
+/** Texts for settings of all types that take one, in the form that the type requires. */
 const texts: Readonly<Record<string, string>> = {
   agent_header: "an-agent",
   waldur_api_url: "https://waldur.example.org/api",
@@ -39,6 +39,7 @@ const texts: Readonly<Record<string, string>> = {
   log_level: "warning",
 }
 const keys: ReadonlyArray<SettingKey<unknown>> = Object.values(settingKeys).filter(({ path }) => path in texts)
+if (keys.length !== Object.keys(texts).length) throw new Error("A text is for no setting")
 
 const aDirectory = async () => {
   const directory = await mkdtemp(join(tmpdir(), "text-settings-"))
@@ -48,9 +49,11 @@ const aDirectory = async () => {
 
 /** Omits what differs between sources by nature: where a value came from, and what was stripped from it. */
 const comparable = ({ effective, warnings, secretFiles, ...settings }: ProxySettings) =>
-  JSON.stringify(settings, (_, value: unknown) =>
-    Redacted.isRedacted(value) || value instanceof RotatingSecret ? `secret ${secretNow(value as never)}` : value,
-  )
+  JSON.stringify(settings, function (this: Readonly<Record<string, unknown>>, key, value: unknown) {
+    // `value` is what `toJSON` has made of a secret.
+    const held = this[key]
+    return Redacted.isRedacted(held) || held instanceof RotatingSecret ? `secret ${secretNow(held as never)}` : value
+  })
 
 const load = (environment: Readonly<Record<string, string>>, workingDirectory: string, configPath?: string) =>
   Effect.runPromise(
@@ -88,6 +91,7 @@ describe("a text setting, whatever is around it", () => {
   test("is the same from the environment, from the file and from the file of a secret", async () => {
     const directory = await aDirectory()
     const plain = comparable(await load({ ...systems, ...given((text) => text) }, directory))
+    for (const { path, isSecret } of keys) if (isSecret) expect(plain).toContain(texts[path])
     await fc.assert(
       fc.asyncProperty(wrappings, async (wrapped) => {
         expect(comparable(await load({ ...systems, ...given(wrapped) }, directory))).toBe(plain)
@@ -109,7 +113,7 @@ describe("a text setting, whatever is around it", () => {
     )
   })
 
-  test("is read without a byte order mark and with Windows line endings, in each kind of file", async () => {
+  test("is read without a byte order mark and with Windows line endings, in config.yaml and .env", async () => {
     const directory = await aDirectory()
     const plain = comparable(await load({ ...systems, ...given((text) => text) }, directory))
     const asWindows = (text: string) => `\uFEFF${text.replaceAll("\n", "\r\n")}`

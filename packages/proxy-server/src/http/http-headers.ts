@@ -47,7 +47,7 @@ export const pageHeaders = (
     },
     xFrameOptions: "DENY",
     crossOriginResourcePolicy: "same-origin",
-    // A sign-in at the issuer returns to the page that began it.
+    // Breaks no sign-in: the explorer goes to the issuer in the same window.
     crossOriginOpenerPolicy: "same-origin",
   })
 
