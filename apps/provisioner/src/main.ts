@@ -3,7 +3,7 @@
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Effect, Exit } from "effect"
-import { Command } from "effect/cli"
+import { CliConfig, Command, GlobalFlag } from "effect/cli"
 import manifest from "../package.json" with { type: "json" }
 import { adopt } from "./cli/adopt.ts"
 import { apply } from "./cli/apply.ts"
@@ -20,7 +20,7 @@ const running = Effect.sync(() => {
 
 const provisioner = Command.make("storage-provisioner").pipe(
   Command.withDescription(
-    "Makes directories with quotas match the storage proxy's list, and reports to Waldur. Exit codes: 0 done, nothing to do, or `run` stopped by a signal; 1 an error; 2 there is something to do, or differences, or the command line is wrong; 130 or 143 ended by SIGINT or SIGTERM.",
+    "Makes directories with quotas match the storage proxy's list, and reports to Waldur. Exit codes: 0 done, nothing to do, or `run` stopped by a signal; 1 an error; 2 there is something to do, or differences, or a flag is unknown or malformed; 130 or 143 ended by SIGINT or SIGTERM.",
   ),
   Command.withSubcommands([planCommand, apply, run.pipe(Command.provideEffectDiscard(running)), drift, status, adopt]),
 )
@@ -60,7 +60,11 @@ for (const output of [process.stdout, process.stderr])
     if (error.code !== "EPIPE") throw error
   })
 
+const unused: ReadonlyArray<unknown> = [GlobalFlag.LogLevel, GlobalFlag.Wizard]
+
 Command.run(provisioner, { version: manifest.version }).pipe(
+  // Effect's `--log-level` would change nothing here, and `--wizard` asks for each flag in turn.
+  Effect.provide(CliConfig.layer({ builtIns: GlobalFlag.BuiltIns.filter((flag) => !unused.includes(flag)) })),
   Effect.provide([NodeServices.layer, libraryLogs]),
   NodeRuntime.runMain({ disableErrorReporting: true, teardown: (exit, onExit) => onExit(exitCode(exit)) }),
 )

@@ -24,7 +24,7 @@ export const settingsFrom = (config: Option.Option<string>) =>
       const { added, warnings } = trustAuthorities(process.env)
       const authorities = {
         path: "SSL_CERT_FILE",
-        value: `${added} more authorities`,
+        value: `${added} more ${added === 1 ? "authority" : "authorities"}`,
         source: "environment",
         isDefault: false,
       }

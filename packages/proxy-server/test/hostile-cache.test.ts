@@ -355,9 +355,7 @@ describe("a replica", () => {
       if (kindOf(script) === "lead") return aList([null])
       number += 1
       const reported = JSON.stringify({ at: 1000, outcome: { number, failure, snapshot: null } })
-      return kindOf(script) === "state"
-        ? aList([reported, String(86_400_000), String(number), "another"])
-        : aList([])
+      return kindOf(script) === "state" ? aList([reported, String(86_400_000), String(number), "another"]) : aList([])
     })
     let got = await total(proxy)
     for (let request = 0; got[0] !== 200 && request < 20; request += 1) {

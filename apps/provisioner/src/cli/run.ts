@@ -41,12 +41,16 @@ export const run = Command.make(
         )
     }
     const metrics = monitoring()
-    const { settings, proxy, cycle, recordConditions, log } = yield* writeSession(flags, metrics.onAct)
+    const { settings, scope, proxy, cycle, recordConditions, log } = yield* writeSession(flags, metrics.onAct)
     if (Option.isSome(port)) {
       const url = yield* metrics.serve(host, port.value, 3 * settings.pollEvery)
       yield* log("info", { event: "listening", url })
     }
-    yield* log("info", { event: "started", systems: [...settings.systems.keys()].join(",") })
+    yield* log("info", {
+      event: "started",
+      systems: scope.system ?? [...settings.systems.keys()].join(","),
+      only: scope.only,
+    })
     const clock = yield* Effect.clockWith(Effect.succeed)
     let last: EntryList | undefined
     /** Cycles in a row that wait for a list from after a report. */

@@ -64,7 +64,7 @@ export const rotatingSettings = (first: ProxySettings): RotatingSettings => {
         ? first.warnings
         : [
             ...first.warnings,
-            `the configuration was read again and refused (${refused.join(", ")}): the old secrets count`,
+            `the configuration was read again and refused (${refused.join(", ")}): the earlier values stay in use; the log's configuration-refused has the reason`,
           ]
     },
   }
