@@ -102,6 +102,8 @@ describe("an explanation", () => {
     await proxy.get("/api/storage-resources/", noCache)
     const { json } = await explanationOf(proxy, kept?.uuid)
     expect(json.guarded).toEqual([expect.stringContaining("live entries of vast")])
+    const [{ entry, skipped, warnings }] = json.found
+    expect([entry.itemId, skipped, warnings]).toEqual([dashed(kept?.uuid), null, []])
   })
 
   test("holds back a removal at the path of an entry that a guard keeps, also after a restart", async () => {
