@@ -10,7 +10,10 @@ import { type TlsProfile, upstreamTls } from "./tls-profile.ts"
 interface FetchOptions {
   readonly proxyTo: ProxyTo
   readonly tls?: TlsProfile
-  /** Milliseconds to establish a connection, including proxy and TLS; an HTTP proxy has as long for its tunnel, and TLS again. */
+  /**
+   * Milliseconds to establish a connection, including proxy and TLS. Through an HTTP proxy: for its tunnel, and again for
+   * the upstream's TLS.
+   */
   readonly connectTimeout: number
   /** Maximum number of connections to the upstream. */
   readonly connections: number

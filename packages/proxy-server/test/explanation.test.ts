@@ -1,7 +1,7 @@
 import { mkdtempSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { startSandbox } from "@cscs/sandbox"
+import { type Sandbox, startSandbox } from "@cscs/sandbox"
 import { Effect } from "effect"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { explainEntry } from "../src/commands/explain-entry.ts"
@@ -11,6 +11,16 @@ import { aWorld, dashed, rowOf } from "./a-world.ts"
 
 const explanationOf = (proxy: TestedProxy, uuid: unknown, init?: RequestInit) =>
   proxy.get(`/api/storage-resources/${uuid}/explanation`, init)
+
+/** A proxy that serves the list that an earlier process has stored: it has not read Waldur itself. */
+const aRestarted = async (sandbox: Sandbox, environment: Readonly<Record<string, string>>): Promise<TestedProxy> => {
+  sandbox.faults.set("waldur", { path: "/api/marketplace-provider-resources/", method: "GET", status: 503, times: 4 })
+  const proxy = await startProxy({ sandbox, environment })
+  onTestFinished(() => proxy.close())
+  await proxy.list()
+  sandbox.faults.clear()
+  return proxy
+}
 
 describe("an explanation", () => {
   test("of each resource, tenant and customer is that of the command, without a call to Waldur", async () => {
@@ -131,11 +141,7 @@ describe("an explanation", () => {
     }
     expect(await shown(first)).toEqual(["snapshot", null, "removal-of-live-path"])
     await first.close()
-    sandbox.faults.set("waldur", { path: "/api/marketplace-provider-resources/", method: "GET", status: 503, times: 4 })
-    const second = await startProxy({ sandbox, environment })
-    onTestFinished(() => second.close())
-    await second.list()
-    sandbox.faults.clear()
+    const second = await aRestarted(sandbox, environment)
     expect(await shown(second)).toEqual(["waldur", null, "removal-of-live-path"])
   })
 
@@ -147,11 +153,7 @@ describe("an explanation", () => {
     const first = await startProxy({ sandbox, environment })
     const { resources } = (await first.list("page_size=500")).json
     await first.close()
-    sandbox.faults.set("waldur", { path: "/api/marketplace-provider-resources/", method: "GET", status: 503, times: 4 })
-    const second = await startProxy({ sandbox, environment })
-    onTestFinished(() => second.close())
-    await second.list()
-    sandbox.faults.clear()
+    const second = await aRestarted(sandbox, environment)
     const { status, json } = await explanationOf(second, resources.at(-1).itemId)
     expect([status, json.origin]).toEqual([200, "waldur"])
   })

@@ -7,7 +7,7 @@ import { Argument, Command } from "effect/cli"
 import { type CycleOutcome, inScope, type Scope } from "../loop/cycle.ts"
 import { dryRunFlag, scopeFlags } from "./flags.ts"
 import { readSession, writeSession } from "./session.ts"
-import { planText } from "./show-plan.ts"
+import { jsonWithBigints, planText } from "./show-plan.ts"
 
 /** The saved plan cannot be read, or differs from what would be done now. */
 export class PlanOutdated extends Data.TaggedError("PlanOutdated")<{ readonly reason: string }> {
@@ -99,7 +99,4 @@ const compare = Effect.fnUntraced(function* (
 })
 
 /** As JSON, without the reasons of what is done or not: they may contain the free space, which always changes. */
-const comparable = (value: unknown): string =>
-  JSON.stringify(value, (key, inner: unknown) =>
-    key === "note" || key === "reason" ? undefined : typeof inner === "bigint" ? String(inner) : inner,
-  )
+const comparable = (value: unknown): string => jsonWithBigints(value, ["note", "reason"])

@@ -2,9 +2,17 @@
 import { escapeControls } from "@cscs/proxy-server"
 import type { Act, Plan } from "../plan/plan.ts"
 
-/** A value as JSON. Bigints, which are quotas, become decimal strings. */
-export const jsonWithBigints = (value: unknown): string =>
-  JSON.stringify(value, (_, inner: unknown) => (typeof inner === "bigint" ? String(inner) : inner), 2)
+/**
+ * A value as JSON. Bigints, which are quotas, become decimal strings.
+ *
+ * @param without names of fields that are left out, at any depth
+ */
+export const jsonWithBigints = (value: unknown, without: ReadonlyArray<string> = []): string =>
+  JSON.stringify(
+    value,
+    (key, inner: unknown) => (without.includes(key) ? undefined : typeof inner === "bigint" ? String(inner) : inner),
+    2,
+  )
 
 /** One line per item of the plan, then the counts. */
 export const planText = ({ items, counts, etag }: Plan): string => {

@@ -57,7 +57,7 @@ export const buildSnapshot = Effect.fnUntraced(function* (input: SnapshotInput):
   const { rows, lookups, model, offerings, invisibleOfferings, previous, change } = input
   const hierarchy = { customers: readLists(lookups), gids: lookups.gids, settings: model, offerings }
   const invisiblePaths = yield* invisiblePathsOf(previous, invisibleOfferings)
-  const protectedPaths = invisiblePaths.map(({ offeringSlug, path }) => protectedBy(offeringSlug, path))
+  const protectedPaths = invisiblePaths.map(protectedBy)
   const kept = new Map<string, KeptSystem>()
   const isUpdatable =
     change !== undefined && previous?.guarded.length === 0 && areSame(change.tree.protectedPaths, protectedPaths)
@@ -75,7 +75,7 @@ export const buildSnapshot = Effect.fnUntraced(function* (input: SnapshotInput):
       const { offeringSlug } = system
       const chunks = yield* keptChunks(previous, offeringSlug, tree.chunks, tree.protects)
       kept.set(offeringSlug, { system, chunks, found: tree })
-      for (const path of yield* livePathsIn(chunks)) protectedPaths.push(protectedBy(offeringSlug, path))
+      for (const path of yield* livePathsIn(chunks)) protectedPaths.push(protectedBy({ offeringSlug, path }))
     }
     tree = yield* wholeTree({ ...hierarchy, protectedPaths }, rows, previous)
   }

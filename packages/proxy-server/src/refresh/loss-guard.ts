@@ -302,17 +302,17 @@ export const invisiblePathsOf = Effect.fnUntraced(function* (
 })
 
 /** A path that is protected because a guard keeps its entry, or because its offering is invisible. */
-export const protectedBy = (offeringSlug: string, path: string): ProtectedPath => ({
+export const protectedBy = ({ offeringSlug, path }: InvisiblePath): ProtectedPath => ({
   path,
   by: `an entry of ${offeringSlug} that the last good list had`,
 })
 
 /** What no removal beside a snapshot's entries may touch: the live paths of invisible offerings and of guarded systems. */
 export const protectedIn = Effect.fnUntraced(function* ({ entries, guarded, invisiblePaths }: Snapshot) {
-  const all = invisiblePaths.map(({ offeringSlug, path }) => protectedBy(offeringSlug, path))
+  const all = invisiblePaths.map(protectedBy)
   for (const { offeringSlug } of guarded) {
     const live = yield* livePathsIn(chunksOf(entries.chunks, offeringSlug))
-    all.push(...live.map((path) => protectedBy(offeringSlug, path)))
+    for (const path of live) all.push(protectedBy({ offeringSlug, path }))
   }
   return all
 })
