@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect } from "effect"
-import { expect, onTestFinished, test } from "vitest"
+import { expect, onTestFinished, test, vi } from "vitest"
 import { loadSettings } from "../src/settings/load-settings.ts"
 
 const load = (storage_systems: object, proxy: object = {}, vast: object = { token: "a-vast-token" }) => {
@@ -58,6 +58,21 @@ test("each driver has its own settings; a misspelt one, one of another driver, a
     { ...vast, api_url: "https://u:a-secret@vms.example.org" },
   ])
     expect(await problemsOf({ x: system })).not.toContain("a-secret")
+})
+
+test("`withoutSecrets` masks each secret, from the YAML file as from a file that a variable names", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "provisioner-secrets-"))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  onTestFinished(() => void vi.unstubAllEnvs())
+  const secrets = { PROXY_CLIENT_SECRET: "a-secret-of-the-proxy", VAST_TOKEN: "another-secret-of-vast" }
+  for (const [name, secret] of Object.entries(secrets)) {
+    writeFileSync(join(folder, name), `${secret}\n`, { mode: 0o600 })
+    vi.stubEnv(`${name}_FILE`, join(folder, name))
+  }
+  const vast = { driver: "vast", root: "/vast", api_url: "https://vms.example.org" }
+  const { withoutSecrets } = await load({ vast }, {}, {})
+  const text = [...Object.values(secrets), "0".repeat(40)].map((secret) => `refused ${secret} there`).join()
+  expect(withoutSecrets(text)).toBe(Array(3).fill("refused *** there").join())
 })
 
 test("two systems with one root are a problem, however it is written", async () => {

@@ -24,7 +24,7 @@ export interface ReadSettings<Values> {
   /** Whether the key of this path was given. */
   readonly has: (path: string) => boolean
   readonly sourceOf: (path: string) => string
-  /** Masks every secret that any source contains. */
+  /** Masks the secrets in variables, in the files that they name, and in the YAML file. */
   readonly withoutSecrets: (text: string) => string
   readonly secretFiles: ReadonlyArray<string>
   readonly ignoredKeys: ReadonlyArray<string>
@@ -47,7 +47,10 @@ export const readSettings = Effect.fnUntraced(function* <
     })),
   )
   const given = new Map(read.flatMap(({ key, given }) => (given === undefined ? [] : [[key.path, given] as const])))
-  const withoutSecrets = masker(secretsGiven(table, sources).map(unwrapped))
+  const secretsRead = read.flatMap(({ key, given }) =>
+    key.isSecret && typeof given?.value === "string" ? [given.value] : [],
+  )
+  const withoutSecrets = masker([...secretsGiven(table, sources).map(unwrapped), ...secretsRead])
   const ignoredKeys = unknown.ignored.map(shownName)
   const ignored = ignoredKeys.map((name) => `${file}: the key ${name} is unknown and has no effect`)
   const trimmed = [...given].flatMap(([path, { source, taken }]) =>
@@ -106,7 +109,7 @@ interface Given extends Sourced<unknown> {
   readonly file?: string
 }
 
-/** Every secret in any source, even if it is refused or overridden by another source. */
+/** Every secret in a variable and in the YAML file, even if it is refused or the file's is overridden. */
 const secretsGiven = (table: SettingsTable, { variables, document }: ReadSources): ReadonlyArray<string> =>
   Object.values(table.keys)
     .filter(({ isSecret }) => isSecret)
