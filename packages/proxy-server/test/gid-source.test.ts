@@ -110,6 +110,23 @@ describe("GIDs from before the start", () => {
     ),
   )
 
+  test.each([
+    ["older", 60_000],
+    ["of an unknown age", -3_600_000],
+  ])("are not replaced by those of another process that are %s", (_, age) =>
+    overApi(() =>
+      Effect.gen(function* () {
+        const source = yield* GidSource
+        yield* source.remember(fromFile, Date.now())
+        yield* source.remember(new Map([["bio", 40_009]]), Date.now() - age)
+        expect([...(yield* source.of(projects("bio", "chem"))).values()]).toEqual([
+          known(40_001, "remembered"),
+          known(40_002, "remembered"),
+        ])
+      }),
+    ),
+  )
+
   test("are replaced by the API's own results", () =>
     overApi((api) =>
       Effect.gen(function* () {

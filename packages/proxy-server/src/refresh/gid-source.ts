@@ -69,8 +69,8 @@ export class GidSource extends Context.Service<
     /** Does work ahead of time that the first lookup would wait for. */
     readonly prepare: Effect.Effect<void>
     /**
-     * Takes GIDs that another process read from the HPC User API. They are used while the API fails, until a day after
-     * `readAt` or until it first responds; never if mocks are the fallback.
+     * Takes GIDs that another process read from the HPC User API, unless they are older than those taken before. They are
+     * used while the API fails, until a day after `readAt` or until it first responds; never if mocks are the fallback.
      *
      * @param readAt when that process read them, in milliseconds since 1970; if it is more than a minute in the future,
      *   the age is unknown and they are not used
@@ -106,9 +106,9 @@ export class GidSource extends Context.Service<
         cacheStats: client.getGidCacheStats(),
         remember: Effect.fnUntraced(function* (gids, readAt) {
           const age = (yield* steadyMillis) - readAt
-          const isUsable = age >= -clockSlack && age < rememberedFor
           const until = (yield* elapsedMillis) + rememberedFor - Math.max(age, 0)
-          remembered = isUsable ? { gids, readAt, until } : undefined
+          const isNewest = remembered === undefined || readAt >= remembered.readAt
+          if (isNewest && age >= -clockSlack && age < rememberedFor) remembered = { gids, readAt, until }
         }),
         of: Effect.fn("GidSource.of")(function* (slugs, earlier = nothing) {
           const fresh: Array<string> = []
