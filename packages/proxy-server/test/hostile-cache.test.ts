@@ -187,6 +187,19 @@ describe("the published outcome", () => {
     }
   })
 
+  test("looks no younger than it is if the response is slow", async () => {
+    const reply = [written({ snapshot: namedSnapshot() }), String(day), "5", null]
+    const run = () => Effect.delay(Effect.succeed(reply), "2 seconds")
+    const leaseStore = makeLeaseStore({ run } as Partial<RedisConnection> as RedisConnection, (name) => name)
+    const reading = Effect.gen(function* () {
+      const before = yield* steadyMillis
+      const fiber = yield* Effect.forkChild(leaseStore.read)
+      yield* TestClock.adjust("2 seconds")
+      return before - ((yield* Fiber.join(fiber)).outcome?.snapshot?.readEndedAt ?? Number.NaN)
+    })
+    expect(await Effect.runPromise(Effect.provide(reading, TestClock.layer()))).toBe(900)
+  })
+
   test.each<[string, string | null, string]>([
     ["text that is not JSON", "garbage", "5"],
     ["other JSON", '{"number":1}', "5"],

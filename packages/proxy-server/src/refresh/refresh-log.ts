@@ -13,7 +13,7 @@ import { oldestCalls, slowAfter } from "./slow-calls.ts"
 
 /**
  * Logs the result of a refresh. A finding is logged only when it is new, because refreshes run every few seconds and an
- * odd record stays odd for days. If nothing changed, only a debug line is logged.
+ * odd record stays odd for days. If nothing changed, only a full read logs more than a debug line.
  *
  * @param at when the refresh ended, in steady milliseconds
  */
@@ -23,8 +23,8 @@ export const logReading = Effect.fnUntraced(function* (
   at: number,
 ) {
   const { entries, skipped, warnings } = snapshot
-  const isFirst = origin === "all" || entries.id !== last?.entries.id
-  yield* (isFirst ? Effect.logInfo : Effect.logDebug)("Snapshot taken").pipe(
+  const isNotable = origin === "all" || entries.id !== last?.entries.id
+  yield* (isNotable ? Effect.logInfo : Effect.logDebug)("Snapshot taken").pipe(
     logEvent("snapshot-taken"),
     Effect.annotateLogs({
       id: entries.id,

@@ -107,8 +107,10 @@ export const makeLeaseStore = (redis: RedisConnection, key: (name: string) => st
   /** A read that never began has no outcome. If the last number was lost, the outcome is trusted. */
   const outcomeFrom = (text: string | null | undefined, begun: number) =>
     decodeOutcome(text).pipe(Option.filter(({ outcome }) => begun < 0 || outcome.number <= begun))
-  const clusterStateFrom = Effect.fnUntraced(function* ([stored, endsIn, begun, holder]: ReadonlyArray<string | null>) {
-    const now = yield* steadyMillis
+  const clusterStateFrom = Effect.fnUntraced(function* (reply: ReturnType<typeof run>) {
+    // Before the call: a slow response must not make a list look younger.
+    const askedAt = yield* steadyMillis
+    const [stored, endsIn, begun, holder] = yield* reply
     const outcomeAge = keptMillis - wholeNumber(endsIn)
     const begunNumber = wholeNumber(begun)
     const isDated = outcomeAge >= 0 && outcomeAge <= keptMillis
@@ -117,7 +119,7 @@ export const makeLeaseStore = (redis: RedisConnection, key: (name: string) => st
       outcome: Option.getOrUndefined(
         outcomeFrom(stored, begunNumber).pipe(
           Option.filter(() => isDated),
-          Option.map(({ at, outcome }) => convertTimes(outcome, at, now - outcomeAge)),
+          Option.map(({ at, outcome }) => convertTimes(outcome, at, askedAt - outcomeAge)),
         ),
       ),
       /** Milliseconds since the outcome was written. */
@@ -147,13 +149,10 @@ export const makeLeaseStore = (redis: RedisConnection, key: (name: string) => st
       yield* run("publish", [keys.lease, keys.outcome], [me, stored])
     }),
     /** The state that the replicas share, as this one reads it. */
-    read: Effect.flatMap(run("read", [keys.outcome, keys.begun, keys.lease], []), clusterStateFrom),
+    read: clusterStateFrom(run("read", [keys.outcome, keys.begun, keys.lease], [])),
     /** Asks the leader for a read with a higher number; the request expires unless it is repeated. */
     requestNewer: (above: number) =>
-      Effect.flatMap(
-        run("requestNewer", [keys.outcome, keys.begun, keys.lease, keys.wanted], [String(above)]),
-        clusterStateFrom,
-      ),
+      clusterStateFrom(run("requestNewer", [keys.outcome, keys.begun, keys.lease, keys.wanted], [String(above)])),
     /** Whether a replica has requested a read that is newer than the stored outcome. */
     isWanted: Effect.map(run("isWanted", [keys.wanted, keys.outcome, keys.begun], []), ([wanted, stored, begun]) => {
       const last = wholeNumber(begun)

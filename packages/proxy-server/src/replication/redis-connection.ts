@@ -208,7 +208,7 @@ const redisClient = Effect.fnUntraced(function* (url: Secret) {
  */
 const addressing = (url: string) => {
   const connectTimeout = Duration.toMillis(patience)
-  const servername = URL.canParse(url) ? serverName(new URL(url).hostname) : undefined
+  const servername = serverName(new URL(url).hostname)
   return {
     connectTimeout,
     autoSelectFamilyAttemptTimeout: addressTimeout(connectTimeout),

@@ -1,10 +1,10 @@
-import { type Clock, Effect } from "effect"
-
 /**
  * Steady time: the wall clock's milliseconds since 1970 when the process first read it, continued by the monotonic
  * clock. So a step of the wall clock makes no list older or younger, and times that another process stored are
  * comparable within the accuracy of its wall clock.
  */
+import { type Clock, Effect } from "effect"
+
 const nanosPerMilli = 1_000_000n
 
 /** Wall time minus monotonic time at the first reading, by clock. */
