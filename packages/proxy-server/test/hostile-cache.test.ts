@@ -415,6 +415,13 @@ describe("a replica", () => {
     if (typeof answer === "string" && answer.startsWith("-")) expect(reported).toContain("***")
   })
 
+  test("reports replies of a wrong kind once, not as a new failure at each call", async () => {
+    const { port } = await aRespServer((command = "") => (command.toUpperCase() === "EVAL" ? ":1\r\n" : "+OK\r\n"))
+    const proxy = await aLiveProxy(port)
+    expect(await totalOf(proxy)).toEqual(expected)
+    expect(proxy.logs.filter((line) => line.includes('"event":"shared-cache-')).length).toBe(1)
+  })
+
   test("whose password is refused with the password in the response does not log it, nor does check report it", async () => {
     const { port } = await aRespServer(() => `-WRONGPASS ${password}\u001b[31m is not it\r\n`)
     const proxy = await aLiveProxy(port)

@@ -77,7 +77,8 @@ export const redisConnection = Effect.fnUntraced(function* (
 ): Effect.fn.Return<RedisConnection, never, Scope.Scope> {
   const { failing, working, degradation } = cacheHealth(url)
   const { client, binary, lastError, connectAnew } = yield* redisClient(url)
-  const call = <A>(ask: () => Promise<A>): Reply<A> =>
+  /** @param decode fails for a reply of a wrong kind, as if there were none */
+  const callAs = <A, B>(ask: () => Promise<A>, decode: (reply: A) => Effect.Effect<B, unknown>): Reply<B> =>
     Effect.tryPromise({ try: ask, catch: (cause) => (client.isReady ? cause : (lastError() ?? cause)) }).pipe(
       Effect.timeoutOrElse({
         duration: patience,
@@ -86,9 +87,11 @@ export const redisConnection = Effect.fnUntraced(function* (
           return Effect.fail<unknown>(lastError() ?? noResponse)
         },
       }),
+      Effect.flatMap(decode),
       Effect.catch(failing),
       Effect.tap(working),
     )
+  const call = <A>(ask: () => Promise<A>): Reply<A> => callAs(ask, Effect.succeed)
 
   yield* Metric.update(up, 1)
   // It keeps trying in the background; the start waits no longer than the timeout.
@@ -101,12 +104,12 @@ export const redisConnection = Effect.fnUntraced(function* (
     getAll: (keys, { each, inAll }) =>
       keys.length === 0
         ? Effect.succeed([])
-        : call(() => binary.eval(getScript, { keys: [...keys], arguments: [String(each), String(inAll)] })).pipe(
-            Effect.flatMap((reply: unknown) =>
+        : callAs(
+            () => binary.eval(getScript, { keys: [...keys], arguments: [String(each), String(inAll)] }),
+            (reply: unknown) =>
               Array.isArray(reply) && reply.length === keys.length
                 ? Effect.succeed(reply.map((one: unknown) => (Buffer.isBuffer(one) ? one : undefined)))
-                : failing("it does not return a list of values"),
-            ),
+                : Effect.fail("it does not return a list of values"),
           ),
     setAll: (values, livesFor) => {
       if (values.length === 0) return Effect.void
@@ -127,9 +130,7 @@ export const redisConnection = Effect.fnUntraced(function* (
       ),
     removeAll: (keys) => Effect.asVoid(call(() => client.del([...keys]))),
     run: (script, keys, values) =>
-      call(() => client.eval(script, { keys: [...keys], arguments: [...values] })).pipe(
-        Effect.flatMap((reply) => Effect.catch(texts(reply), failing)),
-      ),
+      callAs(() => client.eval(script, { keys: [...keys], arguments: [...values] }), texts),
   }
 })
 
