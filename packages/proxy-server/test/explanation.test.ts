@@ -124,7 +124,7 @@ describe("an explanation", () => {
     world.resources = world.resources.filter((row) => !lost.includes(row))
     await proxy.get("/api/storage-resources/", noCache)
     const { resources } = (await proxy.list("page_size=500")).json
-    const ids = new Set(lost.map(({ uuid }) => dashed(uuid)))
+    const ids = new Set<unknown>(lost.map(({ uuid }) => dashed(uuid)))
     const { itemId } = resources.find((entry: Document) => ids.has(entry.itemId))
     const { status, json } = await explanationOf(proxy, itemId)
     expect([status, json.found, json.guarded]).toEqual([200, [], [expect.stringContaining("live entries of vast")]])
