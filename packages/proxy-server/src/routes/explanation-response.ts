@@ -4,7 +4,7 @@ import { Effect, Schema } from "effect"
 import { Settings } from "../config/settings.ts"
 import { masker, maskFound, maskValue, secretsIn } from "../observability/mask-secrets.ts"
 import { explanationIn, inputOf, inputReadNow } from "../refresh/explanation.ts"
-import { guardedInWords } from "../refresh/loss-guard.ts"
+import { chunksOf, guardedInWords } from "../refresh/loss-guard.ts"
 import { Snapshots } from "../serving/snapshots.ts"
 import { steadyMillis } from "../snapshot/steady-clock.ts"
 
@@ -81,13 +81,22 @@ export const ExplanationResponse = named(
   }),
 )
 
-/** The whole explanation of a resource, customer or offering; `undefined` if nothing has the UUID. */
+/**
+ * The whole explanation of a resource, customer or offering; `undefined` if nothing has the UUID. Nothing is found, but the
+ * guard named, for a resource that only a guard still lists.
+ */
 export const explanationResponse = Effect.fn("explanationResponse")(function* (uuid: string) {
   const settings = yield* Settings
   const last = (yield* Snapshots).lastRead()
   const held = yield* inputOf(last)
   const explanation = yield* explanationIn(held ?? (yield* Effect.scoped(inputReadNow(last?.taken.snapshot))), uuid)
-  if (explanation.found.length === 0) return undefined
+  const snapshot = last?.taken.snapshot
+  const offerings = new Set(explanation.found.map(({ offeringSlug }) => offeringSlug))
+  // Waldur may no longer show an entry that a guard keeps in the list.
+  for (const { offeringSlug } of snapshot?.guarded ?? [])
+    if (chunksOf(snapshot?.entries.chunks ?? [], offeringSlug).some(({ resources }) => resources.includes(uuid)))
+      offerings.add(offeringSlug)
+  if (offerings.size === 0) return undefined
   const text = masker(secretsIn(settings))
   const shown = <A extends Finding<string>>(finding: A): A => ({
     ...finding,
@@ -95,10 +104,9 @@ export const explanationResponse = Effect.fn("explanationResponse")(function* (u
     reason: text(finding.reason),
   })
   const now = yield* steadyMillis
-  const offerings = new Set(explanation.found.map(({ offeringSlug }) => offeringSlug))
   return {
     origin: held === undefined ? "waldur" : "snapshot",
-    guarded: (last?.taken.snapshot.guarded ?? [])
+    guarded: (snapshot?.guarded ?? [])
       .filter(({ offeringSlug }) => offerings.has(offeringSlug))
       .map((system) => guardedInWords(system, now)),
     found: explanation.found.map((one) => ({
