@@ -1,4 +1,4 @@
-import { noResources, type WaldurResource } from "@cscs/storage-model"
+import type { WaldurResource } from "@cscs/storage-model"
 import { Effect } from "effect"
 import fc from "fast-check"
 import { expect, test } from "vitest"
@@ -7,7 +7,7 @@ import { type DecodedRow, type DecodedRows, neededAfter, neededBy, updateRows } 
 /** A row whose decoded resource is the row itself. */
 const decode = (row: unknown): DecodedRow => {
   const resource = row as WaldurResource
-  return { decoded: { ...noResources, resources: [resource] }, own: resource, project: resource.project_slug }
+  return { resource, malformed: undefined, own: resource, project: resource.project_slug }
 }
 
 const decoded = (rows: ReadonlyArray<unknown>): DecodedRows => {

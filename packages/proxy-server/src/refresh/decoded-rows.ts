@@ -5,7 +5,6 @@ import {
   dashedUuid,
   decodeResources,
   type ModelSettings,
-  noResources,
   projectsWithoutItem,
   type Skipped,
   type WaldurResource,
@@ -16,9 +15,10 @@ import { everyCustomerIn, type Lookups, type Needed } from "./lookups.ts"
 /** The dashed UUIDs of the offerings that the token's user provides, by slug. */
 export type OwnOfferings = ReadonlyMap<string, ReadonlySet<string>>
 
-/** A row, decoded. */
+/** A row, decoded: a resource or a malformed record. A refresh keeps one for each row, so it is as small as possible. */
 export interface DecodedRow {
-  readonly decoded: DecodedResources
+  readonly resource: WaldurResource | undefined
+  readonly malformed: { readonly record: unknown; readonly skipped: Skipped } | undefined
   /** The resource whose offering's lookups are needed. */
   readonly own: WaldurResource | undefined
   /** The project whose GID is needed. */
@@ -44,23 +44,29 @@ export const decodeRow = (row: unknown, model: ModelSettings, offerings: OwnOffe
   try {
     const found = decodeResources([row])
     const [resource] = found.resources
-    if (resource === undefined) return { decoded: found, own: undefined, project: undefined }
-    // As small as possible, since a refresh keeps all of them.
-    const decoded = { ...noResources, resources: [resource] }
+    const [skipped] = found.skipped
+    if (resource === undefined) return malformedRow(row, skipped ?? undecodable(row))
     const isOwn = offerings === undefined || offerings.get(resource.offering_slug)?.has(resource.offering_uuid) === true
-    if (!isOwn) return { decoded, own: undefined, project: undefined }
-    const [project] = projectsWithoutItem(decoded, model)
-    return { decoded, own: resource, project }
+    if (!isOwn) return { resource, malformed: undefined, own: undefined, project: undefined }
+    const [project] = projectsWithoutItem(found, model)
+    return { resource, malformed: undefined, own: resource, project }
   } catch {
-    return { decoded: undecodable(row), own: undefined, project: undefined }
+    return malformedRow(row, undecodable(row))
   }
 }
 
+const malformedRow = (record: unknown, skipped: Skipped): DecodedRow => ({
+  resource: undefined,
+  malformed: { record, skipped },
+  own: undefined,
+  project: undefined,
+})
+
 /** The model throws for no known row; if it did, the other rows must survive. */
-const undecodable = (row: unknown): DecodedResources => {
+const undecodable = (row: unknown): Skipped => {
   const { uuid, slug, offering_slug } = (row ?? {}) as Readonly<Record<string, unknown>>
   const textOrNull = (value: unknown) => (typeof value === "string" ? value : null)
-  const skipped: Skipped = {
+  return {
     code: "bad-data",
     uuid: dashedUuid(uuid) ?? null,
     slug: textOrNull(slug),
@@ -69,7 +75,6 @@ const undecodable = (row: unknown): DecodedResources => {
     found: null,
     reason: "the record cannot be judged: it is too deep or too large",
   }
-  return { resources: [], skipped: [skipped], malformed: [row] }
 }
 
 /**
@@ -180,14 +185,14 @@ export const resourcesIn = Effect.fnUntraced(function* (
 ): Effect.fn.Return<DecodedResources> {
   const resources: Array<WaldurResource> = []
   const skipped: Array<Skipped> = []
-  const malformed: Array<unknown> = []
-  // A row has one resource or one malformed record.
-  yield* cooperatively(rows, ({ decoded }) => {
-    resources.push(...decoded.resources)
-    skipped.push(...decoded.skipped)
-    malformed.push(...decoded.malformed)
+  const records: Array<unknown> = []
+  yield* cooperatively(rows, ({ resource, malformed }) => {
+    if (resource !== undefined) resources.push(resource)
+    if (malformed === undefined) return
+    skipped.push(malformed.skipped)
+    records.push(malformed.record)
   })
-  return { resources, skipped, malformed }
+  return { resources, skipped, malformed: records }
 })
 
 /** What the tree of some rows needs, after rows were added and others removed; `before` itself if it is the same. */

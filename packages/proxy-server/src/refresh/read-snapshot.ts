@@ -229,7 +229,7 @@ const readChanges = Effect.fnUntraced(function* (last: ReadResult, basis: DeltaB
   const different = resources.rows.filter((row, position) => row !== before[position])
   const decoded = new Map<unknown, DecodedRow>()
   yield* cooperatively(different, (row) => decoded.set(row, decodeRow(row, model, basis.offerings.own)))
-  const changedResources = [...decoded.values()].flatMap(({ decoded }) => decoded.resources)
+  const changedResources = [...decoded.values()].flatMap(({ resource }) => resource ?? [])
   // A resource of another offering may belong to one that our user was granted since: only Waldur knows.
   const offerings = changedResources.some((resource) => isForeign(resource, basis.offerings.own))
     ? yield* readOfferings(basis.offerings)

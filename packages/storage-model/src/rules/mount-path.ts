@@ -137,17 +137,21 @@ export const backendMountPath = (
   return ruling("path", backendId, "backend_id", "path/backend-id")
 }
 
+/** The fields of the names from which a path is built, as text. */
+export const namingFields = (dataTypeField: string): string =>
+  `offering_slug, ${dataTypeField}, provider_slug, customer_slug, project_slug`
+
 /**
  * A resource's mount point: the path in `backend_id` if there is one, else the path built from the names, which is bad
  * data if it may not be served.
  *
  * @param tenantPath the tenant's directory, built from the names
- * @param dataTypeField the field that names the data type
+ * @param namedBy the `namingFields`
  */
 export const resourceMountPath = (
   names: PathNames & { readonly backend_id?: unknown },
   tenantPath: string,
-  dataTypeField: string,
+  namedBy: string,
   rule: PathRule,
 ): Ruling<string> | Refusal => {
   const given = backendMountPath(names.backend_id, rule)
@@ -159,8 +163,7 @@ export const resourceMountPath = (
     const reason = `contains no path, and the path built from the names is ${named.success}: ${forbidden}`
     return badData(problem("backend_id", names.backend_id, reason), none, given)
   }
-  const from = `offering_slug, ${dataTypeField}, provider_slug, customer_slug, project_slug`
-  return ruling("path", named.success, from, "path/names", undefined, given)
+  return ruling("path", named.success, namedBy, "path/names", undefined, given)
 }
 
 const isRemarks = (found: object): found is ReadonlyArray<Remark> => Array.isArray(found)

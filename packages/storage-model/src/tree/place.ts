@@ -3,7 +3,7 @@ import { Result } from "effect"
 import { type Problem, problem } from "../report/finding.ts"
 import { dataTypeOf } from "../rules/data-type.ts"
 import { stateRuling } from "../rules/lifecycle.ts"
-import { type PathRule, resourceMountPath, tenantMountPath } from "../rules/mount-path.ts"
+import { namingFields, type PathRule, resourceMountPath, tenantMountPath } from "../rules/mount-path.ts"
 import { badData, isRefusal, type Refusal, type Ruling, refuse, ruling } from "../rules/ruling.ts"
 import type { ModelSettings } from "../settings.ts"
 import { microsecondsOf } from "../waldur/instant.ts"
@@ -57,8 +57,16 @@ interface OwnSystem {
   /** The same for findings, as text; built once, not once for each resource. */
   readonly expectedUuids: string
   readonly ruling: Ruling<string>
-  /** The directories of its tenants by data type and provider, so that their resources share one string. */
-  readonly tenantPaths: Map<string, Map<string, Result.Result<string, Problem>>>
+  /** The data types that its resources have, by field, rule and name. */
+  readonly dataTypes: Map<string, OwnDataType>
+}
+
+/** What the resources of a storage system with the same data type share, so that memory has it once. */
+interface OwnDataType {
+  readonly ruling: Ruling<string>
+  readonly namingFields: string
+  /** The directories of its tenants, by provider. */
+  readonly tenantPaths: Map<string, Result.Result<string, Problem>>
 }
 
 const systemsBySlug = (
@@ -77,7 +85,7 @@ const systemsBySlug = (
       at,
       uuids,
       expectedUuids,
-      tenantPaths: new Map(),
+      dataTypes: new Map(),
       ruling: ruling("storage system", name, by, rule, { slug }),
     })
   }
@@ -116,10 +124,17 @@ const placeResource = (resource: WaldurResource, system: OwnSystem, rule: PathRu
   const storageSystem = system.ruling
   const state = stateRuling(resource)
   if (isRefusal(state)) return { ...state, rulings: [storageSystem] }
-  const dataType = dataTypeOf(resource)
-  if (isRefusal(dataType)) return { ...dataType, rulings: [storageSystem, state] }
-  const paths = getOrMake(system.tenantPaths, dataType.value, () => new Map<string, Result.Result<string, Problem>>())
-  const tenantPath = getOrMake(paths, resource.provider_slug, () => tenantMountPath(resource, dataType.value))
+  const found = dataTypeOf(resource)
+  if (isRefusal(found)) return { ...found, rulings: [storageSystem, state] }
+  const shared = getOrMake<OwnDataType>(system.dataTypes, `${found.field} ${found.rule} ${found.value}`, () => ({
+    ruling: found,
+    namingFields: namingFields(found.field),
+    tenantPaths: new Map(),
+  }))
+  const dataType = shared.ruling
+  const tenantPath = getOrMake(shared.tenantPaths, resource.provider_slug, () =>
+    tenantMountPath(resource, dataType.value),
+  )
   if (Result.isFailure(tenantPath)) return badData(tenantPath.failure, [storageSystem, state, dataType])
   return {
     resource,
@@ -127,7 +142,7 @@ const placeResource = (resource: WaldurResource, system: OwnSystem, rule: PathRu
     storageSystem,
     state,
     dataType,
-    path: resourceMountPath(resource, tenantPath.success, dataType.field, rule),
+    path: resourceMountPath(resource, tenantPath.success, shared.namingFields, rule),
     created: microsecondsOf(resource.created ?? "") ?? Number.POSITIVE_INFINITY,
     tenantPath: tenantPath.success,
   }

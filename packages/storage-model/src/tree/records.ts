@@ -41,7 +41,15 @@ export interface ResourceRecords {
   removal: { readonly path: string; readonly removal: ResourceRecords } | undefined
 }
 
-const noResults = () => ({
+/**
+ * Made at once, so that V8 keeps all fields in the object itself.
+ *
+ * @param resources the first one, if any: the list is made with it, since an empty one gets room for 17 at its first `push`
+ */
+export const noRecords = (uuid: string | undefined, resources: Array<WaldurResource> = []): ResourceRecords => ({
+  uuid,
+  resources,
+  malformed: [],
   best: undefined,
   refused: [],
   isMalformedLive: false,
@@ -51,16 +59,11 @@ const noResults = () => ({
   removal: undefined,
 })
 
-/** @param resources the first one, if any: the list is made with it, since an empty one gets room for 17 at its first `push` */
-export const noRecords = (uuid: string | undefined, resources: Array<WaldurResource> = []): ResourceRecords => ({
-  uuid,
-  resources,
-  malformed: [],
-  ...noResults(),
-})
-
 /** Resets all results and keeps the records. */
-export const clearResults = (records: ResourceRecords): void => void Object.assign(records, noResults())
+export const clearResults = (records: ResourceRecords): void => {
+  const { uuid, resources, malformed } = records
+  Object.assign(records, { ...noRecords(uuid, resources), malformed })
+}
 
 /**
  * Selects between the records so far and one more: a live one if there is any, so that the order of rows never turns it into

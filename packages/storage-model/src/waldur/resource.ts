@@ -2,17 +2,29 @@
 import { Result, Schema, SchemaIssue, SchemaTransformation } from "effect"
 import { cut, type Problem, problem, type Skipped } from "../report/finding.ts"
 import { badData, isRefusal, ofOneRecord } from "../rules/ruling.ts"
-import { property } from "./json-object.ts"
+import { getOrMake } from "../tree/get-or-make.ts"
+import { isJsonObject, property } from "./json-object.ts"
 import { dashedUuid, isUuid } from "./uuid.ts"
 
 const required = (wanted: string) => ({ messageMissingKey: `missing; expected ${wanted}` })
 
-const Uuid = Schema.String.check(Schema.makeFilter((text: string) => isUuid(text), { expected: "a UUID" })).pipe(
-  Schema.decodeTo(
-    Schema.String,
-    SchemaTransformation.transform({ decode: (text: string) => dashedUuid(text) ?? text, encode: (text) => text }),
-  ),
-)
+const uuidBy = (dashed: (text: string) => string | undefined) =>
+  Schema.String.check(Schema.makeFilter((text: string) => isUuid(text), { expected: "a UUID" })).pipe(
+    Schema.decodeTo(
+      Schema.String,
+      SchemaTransformation.transform({ decode: (text: string) => dashed(text) ?? text, encode: (text) => text }),
+    ),
+  )
+const Uuid = uuidBy(dashedUuid)
+
+/** How many UUIDs are remembered: more than there are customers and offerings. */
+const mostRemembered = 10_000
+const remembered = new Map<string, string | undefined>()
+/** A UUID that many resources have: they share one text. */
+const SharedUuid = uuidBy((text) => {
+  if (remembered.size >= mostRemembered) remembered.clear()
+  return getOrMake(remembered, text, () => dashedUuid(text))
+})
 /** In characters; Waldur's own columns hold 500 at most. A longer text would be repeated in every entry below it. */
 export const longestText = 1000
 const textOf = (shortest: 0 | 1, expected: string) =>
@@ -21,7 +33,8 @@ const textOf = (shortest: 0 | 1, expected: string) =>
   )
 const AnyText = textOf(0, `a string of at most ${longestText} characters`)
 const Text = textOf(1, `a string of 1 to ${longestText} characters`)
-const JsonObject = Schema.Record(Schema.String, Schema.Unknown)
+// Not a record, which decodes into a copy of the object.
+const JsonObject = Schema.declare(isJsonObject, { expected: "object" })
 
 /** Waldur omits a field or sends null if it has no value. */
 const perhaps = <S extends Schema.Top>(schema: S) => Schema.optionalKey(Schema.NullOr(schema))
@@ -45,11 +58,11 @@ export const WaldurResource = Schema.Struct({
   slug: Text.annotateKey(required("a string")),
   state: Schema.optionalKey(Schema.Unknown),
   created: perhaps(AnyText),
-  offering_uuid: Uuid.annotateKey(required("a UUID")),
+  offering_uuid: SharedUuid.annotateKey(required("a UUID")),
   offering_slug: Text.annotateKey(required("a string")),
   provider_slug: Text.annotateKey(required("a string")),
   provider_name: perhaps(AnyText),
-  customer_uuid: perhaps(Uuid),
+  customer_uuid: perhaps(SharedUuid),
   customer_slug: Text.annotateKey(required("a string")),
   customer_name: perhaps(AnyText),
   project_uuid: Schema.optionalKey(Schema.Unknown),
