@@ -156,9 +156,8 @@ const planEntry = (entry: StorageEntry, input: PlanInput, claims: Claims): PlanI
   const { base } = planning
   const decision = decide(entry)
   if (decision.kind === "nothing") return alertOf(decision, planning)
-  if (decision.kind !== "parent" && claims.isDoubled(entry)) {
-    return needsOperator(planning, "another entry has the same directory or the same itemId")
-  }
+  const conflict = decision.kind === "parent" ? undefined : claims.conflictOf(entry)
+  if (conflict !== undefined) return needsOperator(planning, conflict)
   const observation = input.observations.get(base.key)
   if (observation === undefined) return undefined
   if ("_tag" in observation) return needsOperator(planning, `${observation._tag}: ${observation.message}`)
@@ -268,7 +267,7 @@ const alertOf = ({ alert }: Extract<Decision, { kind: "nothing" }>, planning: Pl
     case "order-ended-early":
       return needsOperator(
         planning,
-        "updating without an order: if this persists, the order ended before Waldur's worker ran",
+        "updating without an order: if this persists, the order ended before Waldur's worker ran; set the resource's state in Waldur",
       )
     case "removal-without-order":
       return needsOperator(planning, "removing without an executing order: nothing is touched")
