@@ -36,6 +36,8 @@ export interface PlanItem {
   readonly acts: ReadonlyArray<Act>
   /** Why nothing is done, or less than the list requires. */
   readonly note?: string
+  /** The directory is as listed: only the order, which waits for approval, needs an operator. */
+  readonly isOnlyOrder?: true
   /** A removal that waits for the next poll, because of the limit. */
   readonly isOverLimit?: true
 }
@@ -223,7 +225,9 @@ const planKept = (
     const reviewed = review(entry, input, free)
     // The directory is kept as listed, whatever the outcome of the order.
     if (typeof reviewed === "string") {
-      return acts.length === 0 ? needsOperator(planning, reviewed) : { ...base, sign, acts, note: reviewed }
+      return acts.length === 0
+        ? { ...base, sign: "!", acts, note: reviewed, isOnlyOrder: true }
+        : { ...base, sign, acts, note: reviewed }
     }
     acts.push(...reviewed)
   }
