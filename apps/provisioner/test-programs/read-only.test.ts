@@ -23,8 +23,13 @@ test("plan, drift, status and --dry-run leave no trace; after apply there is no 
     run("status"),
     run("apply", "--dry-run"),
     run("drift", "--system", "elsewhere"),
+    ...["plan", "drift", "apply --dry-run", "adopt --dry-run"].map((command) =>
+      run(...command.split(" "), "--only", "00000000-0000-4000-8000-000000000000"),
+    ),
   ])
-  expect(looks.map(({ code }) => code)).toEqual([2, 2, 0, 0, 1])
+  expect(looks.map(({ code }) => code)).toEqual([2, 2, 0, 0, 1, 1, 1, 1, 1])
+  for (const { errors } of looks.slice(5))
+    expect(errors).toMatch(/^--only names 0{8}-\S+, which no entry in the list has/)
   expect(looks[1]?.out).toMatch(/^missing \/capstor\/store\/cscs: the folder is missing$/m)
   expect(looks[2]?.out).toMatch(/Nothing to show/)
   expect(readdirSync(join(root, "capstor"))).toEqual([])
@@ -48,8 +53,8 @@ test("plan, drift, status and --dry-run leave no trace; after apply there is no 
     drift(),
   ])
   expect([shown.code, json.code]).toEqual([0, 0])
-  expect(shown.out).toMatch(/\/phylo-flu +\w+ +True AsListed since .* +True AsListed since .* +True /)
-  expect(shown.out).toMatch(/\/phylo-flu +capstor +10\d(\.\d+)? kB +0 +- +25 TB +2 +0 +- +50M$/m)
+  expect(shown.out).toMatch(/^\w+ +True AsListed since .* +True AsListed since .* +True .*\/phylo-flu$/m)
+  expect(shown.out).toMatch(/^capstor +10\d(\.\d+)? kB +0 +- +25 TB +2 +0 +- +50M .*\/phylo-flu$/m)
   const { items, trash } = JSON.parse(json.out)
   expect(items.find((item: { path: string }) => item.path === path).usage.files.used).toBe("2")
   expect(trash).toEqual([])

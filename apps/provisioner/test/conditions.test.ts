@@ -151,6 +151,14 @@ test("a condition of an entry that needs an operator is False, with the note", (
   expect(statuses[keyOf(one)]?.conditions.DirectoryReady.message).toBe("something else is there")
 })
 
+test("an order that is not approved makes only the report's condition False if its directory is as listed", () => {
+  const active = anEntry({ approve_by_provider_url: "https://waldur.example.org/x/" })
+  const note = "not approved: there is not enough space"
+  const statuses = after(active, { item: planOf(active, { sign: "!", acts: [], note, isOnlyOrder: true }) })
+  expect(told(statuses, active)).toEqual(["True AsListed", "True AsListed", "False NeedsPerson"])
+  expect(statuses[keyOf(active)]?.conditions.Reported.message).toBe(note)
+})
+
 test("a condition keeps its time while its status stays, and gets a new one when it changes", () => {
   const item = planOf(one)
   const first = after(one, { item, result: resultOf(item, [create, "UnknownOutcome"]) })

@@ -7,8 +7,9 @@ import { settingKeys } from "../src/settings/setting-keys.ts"
 test("docs/provisioner-settings.md lists each setting of the provisioner, as `vitest run --update` writes it", async () => {
   const page = `# The provisioner's settings
 
-In the YAML file that \`--config\` or \`STORAGE_PROVISIONER_CONFIG_PATH\` names, in the environment, or in \`.env\`; the environment has
-precedence. \`…_FILE\` names a file with the secret. All problems are reported at once. How they are used: [provisioning.md](provisioning.md).
+Settings come from the YAML file that \`--config\` or \`STORAGE_PROVISIONER_CONFIG_PATH\` names, from the environment, or from \`.env\`.
+The environment has precedence. A variable \`…_FILE\` names a file that contains the secret. All faults are reported at once.
+[provisioning.md](provisioning.md) describes how the settings are used.
 
 ${settingsLibrary.settingsTable(Object.values(settingKeys))}
 `

@@ -34,7 +34,7 @@ describe("check", () => {
     // The log of its own reads.
     expect(JSON.parse(json).gid_cache).toMatchObject({ cache_policy: "Persists until server restart" })
     expect(JSON.parse(json).gid_cache.total_entries).toBeGreaterThan(0)
-    expect(stdout).toMatch(/^(ok {2}|warn) {2}Waldur: a version that the token's user may not know/m)
+    expect(stdout).toMatch(/^(ok {2}|warn) {2}Waldur: an unknown version, which the token's user may not read/m)
     expect(stdout).toMatch(/ok {4}offering capstor: \d+ resources/)
   })
 

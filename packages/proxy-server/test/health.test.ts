@@ -167,7 +167,7 @@ describe("checked", () => {
       ["HPC User API", true],
       ["token issuer", true],
     ])
-    expect(results[0]?.detail).toContain("a version that the token's user may not know")
+    expect(results[0]?.detail).toContain("an unknown version, which the token's user may not read")
     expect(proxy.sandbox.calls.of("waldur").every(({ method }) => method === "GET" || method === "HEAD")).toBe(true)
     // What the first refresh requests, and whether the API works at all.
     expect(asked(proxy.sandbox, "hpcUserApi").length).toBe(2)

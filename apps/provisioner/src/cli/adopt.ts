@@ -27,11 +27,11 @@ export const adopt = Command.make(
   Effect.fn(function* ({ all, dryRun, ...flags }) {
     if (all === Option.isSome(flags.only)) return yield* new WhichDirectories()
     if (dryRun) {
-      const { proxy, systems, scope } = yield* readSession(flags)
-      return yield* printed(yield* adoptAll(yield* proxy.refresh(), systems, scope))
+      const { readList, systems, scope } = yield* readSession(flags)
+      return yield* printed(yield* adoptAll(yield* readList(), systems, scope))
     }
-    const { proxy, systems, scope, journal } = yield* writeSession({ ...flags, maxRemovals: Option.some(0) })
-    const list = yield* proxy.refresh()
+    const { readList, systems, scope, journal } = yield* writeSession({ ...flags, maxRemovals: Option.some(0) })
+    const list = yield* readList()
     yield* printed(yield* adoptAll(list, systems, scope, { journal, drivers: systems.drivers }))
   }, Effect.scoped),
 ).pipe(

@@ -36,19 +36,19 @@ export const apply = Command.make(
   Effect.fn(function* ({ dryRun, plan: file, ...flags }) {
     const saved = Option.isSome(file) ? yield* readPlan(file.value) : undefined
     if (dryRun) {
-      const { proxy, planNow, scope } = yield* readSession(flags)
-      const plan = yield* planNow(yield* proxy.refresh())
+      const { readList, planNow, scope } = yield* readSession(flags)
+      const plan = yield* planNow(yield* readList())
       if (saved !== undefined) yield* compare(saved, scope, { plan, waiting: 0 })
       return void process.stdout.write(planText(plan))
     }
-    const { proxy, systems, scope, journal, cycle, recordConditions } = yield* writeSession(flags)
+    const { readList, systems, scope, journal, cycle, recordConditions } = yield* writeSession(flags)
     const startedAt = yield* elapsedMillis
-    let list = yield* proxy.refresh()
+    let list = yield* readList()
     // What an earlier process reported waits for a list from after the start. The proxy's next read may take a second longer.
     const wasReported = inScope(list.entries, systems, scope).some(({ itemId }) => journal.items.get(itemId)?.reported)
     if (wasReported && !isReadAfter(list, startedAt)) {
       yield* Effect.sleep(Math.min(startedAt - list.readAfter + 1000, maxWait))
-      list = yield* proxy.refresh(list)
+      list = yield* readList(list)
     }
     // Under the locks: no other provisioner changes the disk between the comparison and the acts.
     const outcome = yield* cycle(list, true, (now) => (saved === undefined ? Effect.void : compare(saved, scope, now)))

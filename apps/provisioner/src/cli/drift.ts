@@ -11,8 +11,8 @@ export const drift = Command.make(
   "drift",
   { ...lookFlags, json: jsonFlag },
   Effect.fn(function* ({ json, ...flags }) {
-    const { proxy, systems, scope } = yield* readSession(flags)
-    const { etag, ...list } = yield* proxy.refresh()
+    const { readList, systems, scope } = yield* readSession(flags)
+    const { etag, ...list } = yield* readList()
     const drifts = yield* driftOf({ etag, ...list }, systems, scope)
     const lines = drifts.map(
       ({ drift, path, itemId, detail }) => `${drift} ${escapeControls(`${path === "" ? itemId : path}: ${detail}`)}`,

@@ -18,8 +18,8 @@ export const planCommand = Command.make(
     out: Flag.String("out").pipe(Flag.withDescription("Save the plan to this file, for `apply`"), Flag.optional),
   },
   Effect.fn(function* ({ json, out, ...flags }) {
-    const { proxy, planNow, scope } = yield* readSession(flags)
-    const planned = yield* planNow(yield* proxy.refresh())
+    const { readList, planNow, scope } = yield* readSession(flags)
+    const planned = yield* planNow(yield* readList())
     if (Option.isSome(out)) {
       const path = out.value
       yield* Effect.tryPromise({

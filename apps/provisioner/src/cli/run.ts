@@ -51,10 +51,13 @@ export const run = Command.make(
       systems: scope.system ?? [...settings.systems.keys()].join(","),
       only: scope.only,
     })
+    yield* Effect.addFinalizer(() => log("info", { event: "stopped" }))
     const clock = yield* Effect.clockWith(Effect.succeed)
     let last: EntryList | undefined
     /** Cycles in a row that wait for a list from after a report. */
     let waits = 0
+    /** Reads of the list in a row that failed. */
+    let failures = 0
     let nextPoll = 0
     for (;;) {
       const isPoll = elapsedOf(clock) >= nextPoll
@@ -71,9 +74,12 @@ export const run = Command.make(
       if (list === undefined) {
         metrics.listFailed()
         waits += 1
+        failures += 1
         yield* Effect.sleep(Math.min(afterReport * 2 ** Math.min(waits, 10), pollEvery))
         continue
       }
+      if (failures > 0) yield* log("info", { event: "list-read", failures })
+      failures = 0
       last = list
       const outcome = yield* cycle(list, isPoll)
       metrics.cycled(outcome, yield* recordConditions(list, outcome))

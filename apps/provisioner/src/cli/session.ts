@@ -11,7 +11,7 @@ import { type DriverSettings, openDriver, openReader } from "../drivers/open-dri
 import { openJournal, readJournal } from "../journal/journal.ts"
 import { holdLock, type LockFailed } from "../journal/lock.ts"
 import { conditionsAfter, type Statuses } from "../loop/conditions.ts"
-import { type CycleOutcome, inScope, makeCycles } from "../loop/cycle.ts"
+import { type CycleOutcome, type Scope as CycleScope, inScope, makeCycles } from "../loop/cycle.ts"
 import { observeAll, type Systems } from "../loop/observe.ts"
 import { type ActResult, isSuccess } from "../loop/perform.ts"
 import { reportSender } from "../loop/report.ts"
@@ -26,6 +26,23 @@ export class UnknownSystem extends Data.TaggedError("UnknownSystem")<{ readonly 
     return `--system names ${this.system}, which storage_systems does not contain`
   }
 }
+
+/** A wrong itemId would select nothing, and look as if there were nothing to do. */
+export class UnknownItem extends Data.TaggedError("UnknownItem")<{ readonly item: string }> {
+  override get message() {
+    return `--only names ${this.item}, which no entry in the list has as its itemId in the selected storage systems`
+  }
+}
+
+/** Reads the list, which must contain the item of `--only`. */
+const listReader = (proxy: StorageClient["Service"], systems: Systems<Reader>, scope: CycleScope) =>
+  Effect.fnUntraced(function* (last?: EntryList) {
+    const list = yield* proxy.refresh(last)
+    const { only } = scope
+    const isKnown = only === undefined || list.notUnderstood.some(({ itemId }) => itemId === only)
+    if (!isKnown && inScope(list.entries, systems, scope).length === 0) return yield* new UnknownItem({ item: only })
+    return list
+  })
 
 /** The state directory cannot be made. */
 class StateUnusable extends Data.TaggedError("StateUnusable")<{ readonly path: string; readonly reason: string }> {
@@ -83,7 +100,7 @@ export const readSession = Effect.fnUntraced(function* (
       },
     })
   })
-  return { settings, scope, systems, proxy, planNow }
+  return { settings, scope, systems, proxy, readList: listReader(proxy, systems, scope), planNow }
 })
 
 /** For commands that change something: holds the locks and the journal until the scope ends. */
@@ -135,7 +152,8 @@ export const writeSession = Effect.fnUntraced(function* (
     )
     return statuses
   })
-  return { settings, scope, systems, proxy, journal, cycle, recordConditions, log }
+  const readList = listReader(proxy, systems, scope)
+  return { settings, scope, systems, proxy, readList, journal, cycle, recordConditions, log }
 })
 
 const clients = Effect.fnUntraced(function* (settings: ProvisionerSettings) {

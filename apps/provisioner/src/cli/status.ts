@@ -86,21 +86,21 @@ const statusText = (
   if (rows.length === 0 && trash.length === 0)
     return "Nothing to show: no cycle has recorded an item in scope, and its trash is empty.\n"
   const conditions = [
-    ["directory", "status", "DirectoryReady", "QuotaApplied", "Reported"],
+    ["status", "DirectoryReady", "QuotaApplied", "Reported", "directory"],
     ...rows.map(({ path, listedStatus, conditions: { DirectoryReady, QuotaApplied, Reported } }) => [
-      path,
       listedStatus,
       ...[DirectoryReady, QuotaApplied, Reported].map(conditionText),
+      path,
     ]),
   ]
   const measured = rows.filter(({ usage }) => usage !== null)
   const usage = [
-    ["directory", "file system", "used", "%", "grace", "limit", "files", "%", "grace", "limit"],
+    ["file system", "used", "%", "grace", "limit", "files", "%", "grace", "limit", "directory"],
     ...measured.map(({ path, system, usage }) => [
-      path,
       system,
       ...columns(usage?.space, (bytes) => spaceText(bytes, "B")),
       ...columns(usage?.files, inodesText),
+      path,
     ]),
   ]
   const problems = rows.flatMap(({ path, usageError, conditions }) => [

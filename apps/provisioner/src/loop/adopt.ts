@@ -30,7 +30,7 @@ export const adoptAll = Effect.fn("adoptAll")(function* <D extends Reader>(
   scope: Scope,
   adopting?: { readonly journal: Journal; readonly drivers: ReadonlyMap<string, Driver> },
 ): Effect.fn.Return<ReadonlyArray<Adoption>, JournalUnusable> {
-  const { isDoubled } = claimsOf(list.entries, list.notUnderstood)
+  const { conflictOf } = claimsOf(list.entries, list.notUnderstood)
   const candidates = inScope(list.entries, systems, scope).filter(isSettled)
   const observations = yield* observeAll(candidates, systems)
   const adoptions: Array<Adoption> = []
@@ -49,8 +49,9 @@ export const adoptAll = Effect.fn("adoptAll")(function* <D extends Reader>(
     const reader = systems.drivers.get(storageSystem.key)
     if (reader === undefined) continue
     const done = (outcome: Adoption["outcome"]) => adoptions.push({ path, itemId, outcome })
-    if (isDoubled(entry)) {
-      done(new Refused({ step: `adopt ${path}`, detail: "another entry has the same directory or the same itemId" }))
+    const conflict = conflictOf(entry)
+    if (conflict !== undefined) {
+      done(new Refused({ step: `adopt ${path}`, detail: conflict }))
       continue
     }
     const toFailure = Effect.catch((error: DriverError) => Effect.succeed(error))

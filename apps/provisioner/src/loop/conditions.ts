@@ -100,7 +100,9 @@ const assess = (entry: StorageEntry, item: PlanItem | undefined, result: ItemRes
   return {
     DirectoryReady: directory,
     QuotaApplied: isWithoutQuota ? { status: "Unknown", reason: "NoQuotaListed" } : directory,
-    Reported: reportCondition(entry, result, message),
+    Reported: item?.isOnlyOrder
+      ? { status: "False", reason: "NeedsPerson", ...message }
+      : reportCondition(entry, result, message),
   }
 }
 
@@ -118,7 +120,7 @@ const directoryCondition = (
   if (failed !== undefined && !("url" in failed.act)) {
     return { status: failed.outcome === "UnknownOutcome" ? "Unknown" : "False", reason: failed.outcome, ...message }
   }
-  if (item?.sign === "!") return { status: "False", reason: "NeedsPerson", ...message }
+  if (item?.sign === "!" && item.isOnlyOrder !== true) return { status: "False", reason: "NeedsPerson", ...message }
   // Nothing was done on the disk in this cycle: whether it is as the order asks is unknown.
   if (item?.acts.some(({ act }) => act === "erred")) return { status: "Unknown", reason: "GivenUp" }
   const isInService = status === "active" || status === "updating"

@@ -4,8 +4,8 @@ import { isOfResource, type StorageEntry } from "@cscs/storage-model"
 import { decide } from "./decide.ts"
 
 export interface Claims {
-  /** Whether the directory of another entry has the same path or itemId. No act on this entry is allowed then. */
-  readonly isDoubled: (entry: StorageEntry) => boolean
+  /** Which other directory has the same path or itemId, as a sentence, if one has. No act on this entry is allowed then. */
+  readonly conflictOf: (entry: StorageEntry) => string | undefined
   /** A directory of another item below a path, if there may be one: it would be renamed along. */
   readonly otherBelow: (path: string, itemId: string) => string | undefined
 }
@@ -22,12 +22,22 @@ export const claimsOf = (
     ...entries.filter(mayHaveDirectory).map(({ itemId, mountPoint }) => ({ itemId, path: mountPoint.default })),
     ...notUnderstood.map(({ itemId, mountPoint }) => ({ itemId, path: mountPoint })),
   ]
-  const byPath = countsOf(present.map(({ path }) => path))
-  const byItem = countsOf(present.map(({ itemId }) => itemId))
+  const byPath = Map.groupBy(present, ({ path }) => path)
+  const byItem = Map.groupBy(present, ({ itemId }) => itemId)
   return {
-    isDoubled: (entry) => {
+    conflictOf: (entry) => {
+      const { itemId, mountPoint } = entry
       const own = mayHaveDirectory(entry) ? 1 : 0
-      return (byPath.get(entry.mountPoint.default) ?? 0) > own || (byItem.get(entry.itemId) ?? 0) > own
+      const atPath = byPath.get(mountPoint.default) ?? []
+      if (atPath.length > own) {
+        const other = atPath.find((one) => one.itemId !== itemId)
+        if (other === undefined) return "another entry has the same directory and the same itemId"
+        return `the entry ${other.itemId ?? "that is not understood"} has the same directory`
+      }
+      const ofItem = byItem.get(itemId) ?? []
+      if (ofItem.length <= own) return undefined
+      const other = ofItem.find(({ path }) => path !== mountPoint.default)?.path
+      return `the entry ${other === undefined ? "that is not understood" : `of ${other}`} has the same itemId`
     },
     otherBelow: (above, itemId) =>
       present.find(({ itemId: other, path }) => other !== itemId && path?.startsWith(`${above}/`))?.path,
@@ -37,9 +47,3 @@ export const claimsOf = (
 /** Whether an entry's directory may be on the disk, or is about to be made. */
 const mayHaveDirectory = (entry: StorageEntry): boolean =>
   isOfResource(entry) && entry.status !== "removed" && (entry.status !== "pending" || decide(entry).kind === "keep")
-
-const countsOf = (values: ReadonlyArray<string | undefined>) => {
-  const counts = new Map<string | undefined, number>()
-  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1)
-  return counts
-}

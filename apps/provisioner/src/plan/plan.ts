@@ -36,6 +36,8 @@ export interface PlanItem {
   readonly acts: ReadonlyArray<Act>
   /** Why nothing is done, or less than the list requires. */
   readonly note?: string
+  /** The directory is as listed: only the order, which waits for approval, needs an operator. */
+  readonly isOnlyOrder?: true
   /** A removal that waits for the next poll, because of the limit. */
   readonly isOverLimit?: true
 }
@@ -156,9 +158,8 @@ const planEntry = (entry: StorageEntry, input: PlanInput, claims: Claims): PlanI
   const { base } = planning
   const decision = decide(entry)
   if (decision.kind === "nothing") return alertOf(decision, planning)
-  if (decision.kind !== "parent" && claims.isDoubled(entry)) {
-    return needsOperator(planning, "another entry has the same directory or the same itemId")
-  }
+  const conflict = decision.kind === "parent" ? undefined : claims.conflictOf(entry)
+  if (conflict !== undefined) return needsOperator(planning, conflict)
   const observation = input.observations.get(base.key)
   if (observation === undefined) return undefined
   if ("_tag" in observation) return needsOperator(planning, `${observation._tag}: ${observation.message}`)
@@ -224,7 +225,9 @@ const planKept = (
     const reviewed = review(entry, input, free)
     // The directory is kept as listed, whatever the outcome of the order.
     if (typeof reviewed === "string") {
-      return acts.length === 0 ? needsOperator(planning, reviewed) : { ...base, sign, acts, note: reviewed }
+      return acts.length === 0
+        ? { ...base, sign: "!", acts, note: reviewed, isOnlyOrder: true }
+        : { ...base, sign, acts, note: reviewed }
     }
     acts.push(...reviewed)
   }
@@ -268,7 +271,7 @@ const alertOf = ({ alert }: Extract<Decision, { kind: "nothing" }>, planning: Pl
     case "order-ended-early":
       return needsOperator(
         planning,
-        "updating without an order: if this persists, the order ended before Waldur's worker ran",
+        "updating without an order: if this persists, the order ended before Waldur's worker ran; set the resource's state in Waldur",
       )
     case "removal-without-order":
       return needsOperator(planning, "removing without an executing order: nothing is touched")

@@ -21,6 +21,14 @@ test("after a report, an item is left unchanged until a list from after the repo
   ])
 })
 
+test("an order that is not approved is all that an operator is needed for, if its directory is as listed", async () => {
+  const active = anEntry({ ...waiting })
+  const policy = () => ({ verdict: "wait", reason: "by hand" }) as const
+  const [first, second] = await aSite().session({ settings: { policy } })([[active], [active]])
+  expect(first?.plan.items).toMatchObject([{ sign: "+", note: "not approved: by hand" }])
+  expect(second?.plan.items).toMatchObject([{ sign: "!", note: "not approved: by hand", isOnlyOrder: true }])
+})
+
 test("a report of unknown outcome is not repeated before a newer list", async () => {
   const site = aSite()
   const waits = anEntry({ status: "pending", ...waiting })

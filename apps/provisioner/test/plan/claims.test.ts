@@ -6,8 +6,8 @@ import { anEntry, aTenant, executing, itemId, quotas, waiting } from "../an-entr
 const root = "/capstor/store/a"
 const removing = { status: "removing", ...executing } as const
 
-/** The notes and acts of the plan for some entries of a list; each directory is where `at` says, or where it is listed. */
-const planned = (
+/** The plan for some entries of a list; each directory is where `at` says, or where it is listed. */
+const itemsOf = (
   entries: ReadonlyArray<StorageEntry>,
   about: Partial<{
     readonly only: ReadonlyArray<StorageEntry>
@@ -47,10 +47,10 @@ const planned = (
       mayRemove: true,
     },
   })
-  return items
-    .filter(({ system }) => system !== "")
-    .map(({ sign, path, acts }) => [sign, path, ...acts.map(({ act }) => act)])
+  return items.filter(({ system }) => system !== "")
 }
+const planned = (...about: Parameters<typeof itemsOf>) =>
+  itemsOf(...about).map(({ sign, path, acts }) => [sign, path, ...acts.map(({ act }) => act)])
 
 const outer = anEntry({ path: root, ...removing })
 const inner = (more: Partial<StorageEntry> = {}) => anEntry({ itemId: itemId(2), path: `${root}/b`, ...more })
@@ -98,6 +98,20 @@ test("nothing is done for entries with one itemId, whether both are understood o
     ["!", "/capstor/store/b"],
   ])
   expect(planned([outer], { notUnderstood: { itemId: outer.itemId } })).toEqual([["!", root]])
+})
+
+test("an entry with the directory or the itemId of another names that entry", () => {
+  const notes = (...about: Parameters<typeof itemsOf>) => itemsOf(...about).map(({ note }) => note)
+  const [entry, other] = [anEntry({ path: root }), anEntry({ itemId: itemId(2), path: root })]
+  expect(notes([entry, other])).toEqual([
+    `the entry ${other.itemId} has the same directory`,
+    `the entry ${entry.itemId} has the same directory`,
+  ])
+  expect(notes([entry, anEntry({ path: "/capstor/b" })])).toEqual([
+    "the entry of /capstor/b has the same itemId",
+    `the entry of ${root} has the same itemId`,
+  ])
+  expect(notes([entry], { notUnderstood: root })).toEqual(["the entry that is not understood has the same directory"])
 })
 
 test("neither an item's own listed path nor the folder of a tenant below its directory holds back its removal", () => {

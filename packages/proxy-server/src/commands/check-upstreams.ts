@@ -102,7 +102,7 @@ const versionOf = (version: Effect.Effect<string, WaldurError>) =>
     Effect.catch((error) =>
       Effect.succeed(
         error._tag === "WaldurRejected" && error.status === 403
-          ? "a version that the token's user may not know"
+          ? "an unknown version, which the token's user may not read"
           : "an unknown version",
       ),
     ),

@@ -68,7 +68,7 @@ const trying = <A>(operation: () => Promise<A>) =>
   })
 
 const reasons: Readonly<Record<string, string>> = {
-  ENOENT: "there is no such file (ENOENT)",
+  ENOENT: "no such file (ENOENT)",
   EACCES: "permission denied (EACCES)",
   EISDIR: "it is a directory (EISDIR)",
 }
