@@ -38,6 +38,7 @@ export const aProgram = async (
   }
   return {
     sandbox,
+    proxyUrl: proxy.url,
     folder,
     root,
     start,

@@ -1,8 +1,11 @@
+import { once } from "node:events"
 import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
 import { join } from "node:path"
 import { until } from "@cscs/harness"
 import { changeResource } from "@cscs/sandbox"
-import { expect, test } from "vitest"
+import { expect, onTestFinished, test } from "vitest"
 import { aProgram } from "./a-program.ts"
 
 test("a plan that cannot be saved is an error, and a saved one is refused after the list or the disk has changed, with another scope, and if it is not a plan", async () => {
@@ -118,6 +121,29 @@ test.each([
   const child = start(command)
   await until("it waits for the list", () => slow.struck > 0)
   expect([await child.stop(signal), child.stdout()]).toEqual([code, ""])
+})
+
+test("`run` logs that the list cannot be read, that it can be read again, and that it stops", async () => {
+  let proxyUrl: string | undefined
+  const front = createServer(async (request, response) => {
+    if (proxyUrl === undefined) return void response.writeHead(503).end()
+    const { status, headers, body } = await fetch(`${proxyUrl}${request.url}`, {
+      headers: { Accept: "application/x-ndjson" },
+    })
+    response.writeHead(status, Object.fromEntries(headers))
+    if (body !== null) for await (const bytes of body) response.write(bytes)
+    response.end()
+  })
+  await once(front.listen(0, "127.0.0.1"), "listening")
+  onTestFinished(() => void front.close())
+  const { port } = front.address() as AddressInfo
+  const program = await aProgram({ proxy: { url: `http://127.0.0.1:${port}`, disable_auth: true } })
+  const running = program.start("run")
+  await until("the list fails", () => running.stderr().includes('"event":"list-failed"'))
+  proxyUrl = program.proxyUrl
+  await until("the list is read", () => running.stderr().includes('"event":"list-read"'))
+  expect(await running.stop()).toBe(0)
+  expect(JSON.parse(running.stderr().trim().split("\n").at(-1) ?? "")).toMatchObject({ event: "stopped" })
 })
 
 test("`run` serves its health at an IPv6 address, and before the first cycle does not say that one has ended", async () => {

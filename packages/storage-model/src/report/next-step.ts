@@ -43,8 +43,8 @@ const afterSkip: Readonly<Record<SkipCode, (skipped: Skipped) => NextStep>> = {
   "bad-data": ({ field, reason }) => ({
     code: "mend-field",
     by: "provider",
-    // The mount root that a path must be below is a setting of the offering, and may be what is wrong.
-    what: `Correct ${field || "the record"} in Waldur${field === "backend_id" ? ", or the offering's backend_settings.mount_roots" : ""}: ${reason}`,
+    // Which paths may be served is a setting of the proxy, so the path may be right.
+    what: `Correct ${field || "the record"} in Waldur${field === "backend_id" ? ", or backend_settings.mount_roots of the proxy" : ""}: ${reason}`,
   }),
   "gid-unknown": ({ found }) => ({
     code: "create-group",
