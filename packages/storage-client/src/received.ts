@@ -16,7 +16,7 @@ export type Received =
 
 export const linesType = "application/x-ndjson"
 
-/** Maximum characters of one entry's JSON, as in the proxy: room for twice the largest target item (64 kB) and three lists of quotas. */
+/** Maximum characters of one entry's JSON, as in the proxy: four times the largest target item (64 kB). */
 const longestLine = 256 * 1024
 
 /** Maximum number of entries of a list, far above any real one: bounds what a hostile server can make the client keep. */

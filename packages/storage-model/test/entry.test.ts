@@ -78,6 +78,13 @@ describe("an entry", () => {
     expect(entries.map((entry) => Schema.decodeUnknownSync(StorageEntry)(entry))).toEqual(entries)
   })
 
+  it.each([0, -1, 65_534, 2 ** 32 - 1])("with the UID %d does not decode", (unixUid) => {
+    const entry = entryWith({ attributes: { storage_data_type: "users" } })
+    const target = { ...entry.target, targetItem: { ...entry.target.targetItem, unixUid } }
+    expect(Schema.is(StorageEntry)(entry)).toBe(true)
+    expect(Schema.is(StorageEntry)({ ...entry, target })).toBe(false)
+  })
+
   it("has the permissions 775 and no quotas for a tenant or customer, regardless of its children", () => {
     const parents = entriesOf(treeWith({ attributes: { permissions: "700" }, limits: { storage: 9 } })).slice(0, 2)
     expect(parents.map(({ permission, quotas, status }) => [permission.value, quotas, status])).toEqual([

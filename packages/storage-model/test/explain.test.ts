@@ -7,11 +7,12 @@ import {
   type Explained,
   explain,
   type HierarchyInput,
+  nextOfEntry,
   parseLookup,
   type StorageEntry,
 } from "../src/index.ts"
-import { aResource, dashedNumber, resourceId, terminating, uuidNumber } from "./a-resource.ts"
-import { gidsOf, listedCustomers, only, resourcesOf, settingsWith } from "./a-tree.ts"
+import { anOrder, aResource, dashedNumber, resourceId, terminating, uuidNumber } from "./a-resource.ts"
+import { entryWith, gidsOf, listedCustomers, only, resourcesOf, settingsWith } from "./a-tree.ts"
 import { made, odd, served, skipped } from "./explained-sandbox.ts"
 import { anyRow, jsonRow, surrounding } from "./hostile-rows.ts"
 import { sandboxInput, sandboxWorld } from "./sandbox-world.ts"
@@ -241,6 +242,30 @@ describe("the next step", () => {
     const { found } = explain(inputOf(rows), { uuid: resourceId })
     expect(found.map(({ next }) => next?.code)).toEqual(["none", "none"])
     expect(found.flatMap(({ skipped }) => skipped?.code ?? [])).toEqual(["duplicate"])
+  })
+
+  // As docs/integrators.md, "What to do": a report that overtakes Waldur's worker leaves the resource Updating or Terminating.
+  test.each([
+    ["Creating", /^Create the directory, then call set_state_done_url/],
+    ["OK", /^Wait until it is updating or removing, /],
+    ["Updating", /^Set the new quotas, then call set_state_done_url/],
+    ["Terminating", /^Remove the directory, then call set_state_done_url/],
+    ["Erred", /^Correct the problem and set its state with set_state_ok_url$/],
+    ["Terminated", /^Nothing/],
+  ])("of a resource that is %s while its order is executing is: %s", (state, what) => {
+    const entry = entryWith({ state, order_in_progress: anOrder({ type: "Terminate" }) })
+    expect(entry.set_state_done_url).toBeDefined()
+    expect(nextOfEntry(entry, undefined).what).toMatch(what)
+  })
+
+  test("is to set the state if the entry has no URL to report its order, whatever the order is", () => {
+    const order_in_progress = anOrder({ url: "https://elsewhere.example.com/api/marketplace-orders/1/" })
+    const entry = entryWith({ state: "Updating", order_in_progress })
+    expect(nextOfEntry(entry, undefined)).toEqual({
+      code: "set-state",
+      by: "provider",
+      what: "Correct the problem and set its state in Waldur, since no order can be reported as done",
+    })
   })
 })
 

@@ -184,7 +184,7 @@ export const served: ReadonlyArray<
   ],
   [
     "erred-with-order",
-    "report-done",
+    "set-state",
     ["status", "error", "state"],
     ["callback URLs", whileExecuting, "order_in_progress"],
   ],

@@ -1,13 +1,12 @@
 /**
- * Schemas of a storage entry, in the field order of the contract. They accept only values that are safe to act on as root,
- * whatever the proxy's settings are, so a caller decodes with them what it receives.
+ * Schemas of a storage entry, in the field order of the contract. They reject what no settings of the proxy allow, such as a
+ * path with `..` or root's id, so a caller decodes with them what it receives.
  */
 import { Schema } from "effect"
 import { isGid } from "../rules/gid.ts"
 import { entryStatuses } from "../rules/lifecycle.ts"
 import { isMountPath } from "../rules/mount-path.ts"
 import { isOctal } from "../rules/permissions.ts"
-
 import { nestsDeeper } from "../waldur/json-object.ts"
 import { dashedUuid } from "../waldur/uuid.ts"
 
@@ -15,15 +14,14 @@ import { dashedUuid } from "../waldur/uuid.ts"
 const check = <T>(expected: string, isValid: (value: T) => boolean) => Schema.makeFilter(isValid, { expected })
 
 const isDashedUuid = check<string>("a UUID, lowercase and dashed", (text) => dashedUuid(text) === text)
-/** Any group id but root's and the anonymous ones; the proxy's settings have a narrower range. */
-const gids = { minGid: 1, maxGid: 2 ** 32 - 2 }
+/** Any id of a group or user but root's and the anonymous ones; the proxy's settings have a narrower range. */
+const ids = { minGid: 1, maxGid: 2 ** 32 - 2 }
+const isServedId = check<number>("a positive id that is not reserved", (id) => isGid(id, ids))
 
 const Uuid = Schema.String.annotate({ format: "uuid", description: "A UUID, lowercase and dashed." }).check(
   isDashedUuid,
 )
-const Gid = Schema.Int.annotate({ description: "The project's Unix group id, from the HPC User API." }).check(
-  check("a positive GID that is not reserved", (gid) => isGid(gid, gids)),
-)
+const Gid = Schema.Int.annotate({ description: "The project's Unix group id." }).check(isServedId)
 const EntryStatus = Schema.Literals(entryStatuses).annotate({
   identifier: "EntryStatus",
   description: "What to do with the directory; one for each of Waldur's states.",
@@ -84,7 +82,7 @@ export const UserItem = Schema.Struct({
   email: Schema.String.annotate({ description: "Mock: user-<resource slug>@example.com." }),
   unixUid: Schema.Int.annotate({
     description: "Mock, derived from the resource's slug, 20000 to 29999: no API provides a UID.",
-  }),
+  }).check(isServedId),
   primaryProject: Schema.Struct({ name: Schema.String, unixGid: Gid, active: Schema.Boolean }).annotate({
     identifier: "PrimaryProject",
   }),
@@ -108,7 +106,7 @@ const fromWaldur = <Fields extends Schema.Struct.Fields>(identifier: string, fie
 const ProjectItemFromWaldur = fromWaldur("ProjectItemFromWaldur", { itemId: Uuid, unixGid: Gid })
 const UserItemFromWaldur = fromWaldur("UserItemFromWaldur", {
   itemId: Uuid,
-  unixUid: Schema.Int,
+  unixUid: Schema.Int.check(isServedId),
   primaryProject: fromWaldur("PrimaryProjectFromWaldur", { unixGid: Gid }),
 })
 

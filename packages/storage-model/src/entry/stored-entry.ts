@@ -24,7 +24,7 @@ export interface StoredEntry {
   readonly isResource: boolean
 }
 
-/** Characters of one entry's JSON: twice the largest target item, which has 64 kB, and room for three lists of quotas. */
+/** Characters of one entry's JSON: four times the largest target item, which has 64 kB. The rest of an entry is smaller. */
 const longestEntry = 256 * 1024
 /** Characters of a URL: several times longer than one that is served. */
 const longestUrl = 8192

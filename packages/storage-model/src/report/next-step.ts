@@ -20,7 +20,7 @@ export type NextCode =
   | "accept-order"
   /** The provisioner must do the work and report it. */
   | "report-done"
-  /** No order in Waldur would change the state, so it must be set. */
+  /** The state must be set in Waldur: no order would change it, or the resource is Erred. */
   | "set-state"
   /** The offering must be configured as a storage system, if it is storage. */
   | "configure-offering"
@@ -84,8 +84,9 @@ const approval = (orderState: string): NextStep => ({
       : `The consumer's side approves the order in Waldur, which is ${orderState}`,
 })
 
-/** What must happen for a served resource to reach its next state, from its status and its callback URLs. */
+/** What must happen for a served resource to reach its next state, by the table of docs/integrators.md, "What to do". */
 export const nextOfEntry = (entry: StorageEntry, order: WaldurOrder | null | undefined): NextStep => {
+  if (entry.status === "removed") return { code: "none", by: "none", what: "Nothing: it is terminated in Waldur" }
   if (waitsForConsumer(order)) return approval(order?.state ?? "")
   if (entry.approve_by_provider_url !== undefined) {
     return {
@@ -94,7 +95,8 @@ export const nextOfEntry = (entry: StorageEntry, order: WaldurOrder | null | und
       what: "Accept the order with approve_by_provider_url, or reject it with reject_by_provider_url",
     }
   }
-  if (entry.set_state_done_url !== undefined) {
+  // An executing order does not change what an Erred resource needs: a report could overtake Waldur's worker.
+  if (entry.set_state_done_url !== undefined && entry.status !== "error") {
     return {
       code: "report-done",
       by: "provisioner",
@@ -102,17 +104,15 @@ export const nextOfEntry = (entry: StorageEntry, order: WaldurOrder | null | und
     }
   }
   if (entry.status === "active") return { code: "none", by: "none", what: "Nothing: it is in service" }
-  if (entry.status === "removed") return { code: "none", by: "none", what: "Nothing: it is terminated in Waldur" }
   const way = entry.set_state_ok_url === undefined ? "in Waldur" : "with set_state_ok_url"
-  const why = order === undefined || order === null ? "no order is in progress" : "its order has nothing to report"
-  return { code: "set-state", by: "provider", what: `Correct the problem and set its state ${way}, since ${why}` }
+  const why = entry.status === "error" ? "" : ", since no order can be reported as done"
+  return { code: "set-state", by: "provider", what: `Correct the problem and set its state ${way}${why}` }
 }
 
-const work: Readonly<Record<StorageEntry["status"], string>> = {
+const work = {
   pending: "Create the directory",
-  active: "Carry out the order",
-  error: "Correct the problem",
+  // Waldur's worker has not started the order: a report now would leave the resource Updating or Terminating.
+  active: "Wait until it is updating or removing, do the work",
   updating: "Set the new quotas",
   removing: "Remove the directory",
-  removed: "Remove the directory",
 }

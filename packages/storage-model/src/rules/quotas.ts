@@ -205,7 +205,7 @@ interface EntryQuotas {
 
 /**
  * The quotas of a resource's entry. Inodes without an override follow `limits.storage`, even if an option overrides the
- * space. A refusal if the options of the order contain several storage folders.
+ * space. A refusal if the order's options, merged over the resource's own, contain two different storage folders.
  *
  * @param places the resource's own overrides
  */

@@ -86,7 +86,7 @@ const scalarText = (value: unknown, longest: number): string | undefined => {
   return value === null || typeof value === "number" || typeof value === "boolean" ? JSON.stringify(value) : undefined
 }
 
-/** `value` as JSON text, however deep it is; `(not JSON)` replaces values that JSON cannot represent. */
+/** `value` as JSON text, however deep it is; `(not JSON)` replaces what `JSON.stringify` refuses, such as a cycle. */
 export const jsonText = (value: unknown): string => {
   try {
     return JSON.stringify(value) ?? "null"
