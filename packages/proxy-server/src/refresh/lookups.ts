@@ -130,10 +130,16 @@ export const stillGood = ({ customers, gids }: Lookups, changed: ReadonlyArray<W
   return { customers: lists, gids: new Map([...gids].filter(([, gid]) => isSettled(gid))) }
 }
 
+/** By the GIDs, which stay the same from one refresh to the next unless one changes. */
+const unsettled = new WeakMap<ProjectGids, ReadonlySet<string>>()
+
 /** The projects whose GIDs are not from the API, and are looked up again. */
 export const unsettledIn = (gids: ProjectGids): ReadonlySet<string> => {
+  const known = unsettled.get(gids)
+  if (known !== undefined) return known
   const projects = new Set<string>()
   for (const [project, gid] of gids) if (!isSettled(gid)) projects.add(project)
+  unsettled.set(gids, projects)
   return projects
 }
 
