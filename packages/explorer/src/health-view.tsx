@@ -7,11 +7,15 @@ import { config, go, isTrouble, list, now, readAgain, readiness, upstreamNames }
 export const HealthView = () => {
   const report = readiness.value
   const { age, readAt, etag, tree } = list.value
-  const problems =
+  const troubles =
     report === undefined || isFailure(report)
       ? []
       : Object.entries(report.upstreams).flatMap(([name, { status }]) =>
-          isTrouble(status) ? [`${upstreamNames[name] ?? name} is ${status}`] : [],
+          isTrouble(status)
+            ? [
+                `${name === "issuer" ? "Sign-ins and new tokens may be refused" : "The list may be out of date"}: ${upstreamNames[name] ?? name} is ${status}.`,
+              ]
+            : [],
         )
   return (
     <div class="scroll">
@@ -28,9 +32,9 @@ export const HealthView = () => {
             <strong>
               {report.status !== "ready"
                 ? `The proxy is ${report.status}.`
-                : problems.length === 0
+                : troubles.length === 0
                   ? "The proxy is ready, and no upstream is failing."
-                  : `The list may be out of date: ${problems.join(", ")}.`}
+                  : troubles.join(" ")}
             </strong>
             {report.warnings.length > 0 &&
               ` ${count(report.warnings.length, "warning is", "warnings are")} in Problems.`}

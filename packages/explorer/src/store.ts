@@ -196,11 +196,11 @@ export const staleness = computed(() => {
     ...(known === undefined
       ? []
       : Object.entries(known.upstreams)
-          .filter(([, { status }]) => isTrouble(status))
+          .filter(([name, { status }]) => name !== "issuer" && isTrouble(status))
           .map(([name, { status, detail = "" }]) => `${upstreamNames[name] ?? name} is ${status}: ${detail}`)),
   ]
 })
-/** Whether an upstream with this status makes the list stale. */
+/** Whether an upstream with this status does not do its work. All but the issuer then make the list stale. */
 export const isTrouble = (status: string): boolean => status === "failing" || status === "slow"
 export const upstreamNames: Readonly<Record<string, string>> = {
   waldur: "Waldur",

@@ -305,6 +305,19 @@ describe("the explorer during a failure", () => {
     fault.clear()
   })
 
+  it("reports a failing issuer without calling the list out of date", async () => {
+    const page = await openTree()
+    await page.route(/\/healthz\/ready$/, async (route) => {
+      const response = await route.fetch()
+      const report = await response.json()
+      await route.fulfill({ json: { ...report, upstreams: { ...report.upstreams, issuer: { status: "failing" } } } })
+    })
+    await pollNow(page)
+    await page.getByRole("button", { name: /^Health/ }).click()
+    await page.getByText("Sign-ins and new tokens may be refused: The issuer is failing.").waitFor()
+    expect(await page.getByText("out of date").count()).toBe(0)
+  })
+
   it("reports an empty list for a Waldur state, and offers to show all states", async () => {
     const page = await openPage(browser, proxy.url)
     await page.route(/\?state=Erred$/, (route) =>
