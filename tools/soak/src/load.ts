@@ -24,7 +24,7 @@ export const call = async (caller: Caller, stop: AbortSignal): Promise<void> => 
       await kind(caller)
     } catch (error) {
       const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : ""
-      checker.wrong(undefined, `no response to ${kind.name}`, `${error}${cause}`)
+      checker.wrong(undefined, `${kind.name} failed`, `${error}${cause}`)
       await pause(500, stop)
     }
     await pause(chance.between(20, 150), stop)
@@ -164,18 +164,16 @@ const revalidation: Kind = async (caller) => {
   if (!isWhole && reply.status !== 304) return
   count(checker.checks, isWhole ? "revalidations, changed" : "revalidations, unchanged")
   const isSame = reply.header("etag") === one.etag
-  if (isWhole === isSame) {
-    checker.wrong(reply, isSame ? "200 although nothing changed" : "304 with another ETag", one.etag)
-  }
-  if (!isWhole && reply.body.length > 0) {
-    checker.wrong(reply, "an unexpected body", reply.body.toString().slice(0, 200))
-  }
-  if (!isSame && one.headers.Accept === undefined) {
+  if (isWhole === isSame)
+    return checker.wrong(reply, isSame ? "200 although nothing changed" : "304 with another ETag", one.etag)
+  if (isWhole) {
     const unconditional = { ...reply, request: { path: one.path, headers: one.headers } }
-    return checkAndKeep(caller, unconditional, pageIn(checker, reply, one.listed.filter))
+    const entriesIn = one.headers.Accept === undefined ? pageIn : linesIn
+    return checkAndKeep(caller, unconditional, entriesIn(checker, reply, one.listed.filter))
   }
+  if (reply.body.length > 0) checker.wrong(reply, "an unexpected body", reply.body.toString().slice(0, 200))
   checker.age(reply)
-  if (isSame) checker.list(reply, checker.windowOf(reply), one.listed)
+  checker.list(reply, checker.windowOf(reply), one.listed)
 }
 
 const leaving: Kind = async ({ client, chance, checker }) => {
