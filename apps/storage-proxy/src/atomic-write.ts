@@ -62,7 +62,10 @@ const removeLeftovers = async (directory: string, name: string) => {
     if (host === undefined) continue
     const left = join(directory, other)
     const isOld = async () => Date.now() - ((await stat(left).catch(() => undefined))?.mtimeMs ?? 0) > day
-    if (host === hostname() ? !isRunning(Number(pid)) : await isOld()) await rm(left, { force: true })
+    if (host === hostname() ? !isRunning(Number(pid)) : await isOld()) {
+      // It may be another user's. Only the new file matters.
+      await rm(left, { force: true }).catch(() => undefined)
+    }
   }
 }
 

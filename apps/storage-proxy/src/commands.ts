@@ -1,4 +1,5 @@
 /** The command line and its commands. */
+import { escapeControls } from "@cscs/proxy-server"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Effect, Exit } from "effect"
@@ -31,6 +32,9 @@ const storageProxy = Command.make("storage-proxy").pipe(
   ]),
 )
 
+/** The lines of a message are our own; text in it may come from an upstream. */
+const report = (message: string) => process.stderr.write(`${message.split("\n").map(escapeControls).join("\n")}\n`)
+
 /** The code of a command that the first signal ended before it was done. */
 let codeOfSignal: number | undefined
 
@@ -41,15 +45,13 @@ const exitCode = (exit: Exit.Exit<unknown, unknown>): number => {
   const error = Cause.findErrorOption(exit.cause)
   if (error._tag === "None") {
     const [fault] = Cause.prettyErrors(exit.cause)
-    process.stderr.write(
-      `An internal error of storage-proxy, please report it: ${fault?.message ?? "unknown reason"}\n`,
-    )
+    report(`An internal error of storage-proxy, please report it: ${fault?.message ?? "unknown reason"}`)
     return exitCodes.failed
   }
   const { value } = error
   const tag = typeof value === "object" && value !== null && "_tag" in value ? value._tag : undefined
   // Errors of the command line parser already print their help text.
-  if (tag !== "ShowHelp") process.stderr.write(`${value instanceof Error ? value.message : String(value)}\n`)
+  if (tag !== "ShowHelp") report(value instanceof Error ? value.message : String(value))
   return exitCodeOf(tag)
 }
 

@@ -67,15 +67,13 @@ export const makeLogWriter = (
           sayLost()
           flush()
         }
-        // The reader may be gone or the disk full. Neither ends the process.
-        const ignore = () => undefined
-        stream.on("error", ignore)
+        // The reader may be gone or the disk full. Neither ends the process, not even after the last write.
+        stream.on("error", () => undefined)
         // Also after an uncaught exception, before its stack is printed.
         process.on("exit", end)
         const close = () => {
           end()
           process.off("exit", end)
-          stream.off("error", ignore)
         }
         return { write, close }
       }),

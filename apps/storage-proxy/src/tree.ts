@@ -8,7 +8,7 @@ import {
   type Snapshot,
   snapshotOnce,
 } from "@cscs/proxy-server"
-import { inodesText, property, spaceText } from "@cscs/storage-model"
+import { gidOf, inodesText, property, spaceText } from "@cscs/storage-model"
 import { Effect, Record } from "effect"
 import { Command, Flag } from "effect/cli"
 import { configFlag, settingsFrom } from "./configuration.ts"
@@ -144,7 +144,7 @@ const lineOf = (entry: Entry): string => {
     colored(statusColor[status] ?? "reset", status),
     mountPoint.default,
     quotaText(quotas),
-    `gid ${String(gidOf(entry) ?? "unknown")}`,
+    `gid ${gidOf(entry)}`,
   ].join("  ")
 }
 
@@ -156,9 +156,6 @@ const nameOf = ({ target: { targetType, targetItem } }: Entry): string => {
     targetType === "user" ? property(property(targetItem, "primaryProject"), "name") : property(targetItem, "key")
   return typeof name === "string" ? name : "without a name"
 }
-
-const gidOf = ({ target: { targetItem } }: Entry): unknown =>
-  property(targetItem, "unixGid") ?? property(property(targetItem, "primaryProject"), "unixGid")
 
 /** `soft / hard`, or one amount if they are equal. */
 const quotaText = (quotas: Entry["quotas"]): string => {

@@ -199,6 +199,13 @@ describe("export", () => {
     expect(await readFile(join(directory, "entries.json"), "utf8")).toBe("old")
   })
 
+  test("reports an upstream's error without its control characters", async () => {
+    const sandbox = await aSandbox()
+    sandbox.faults.set("waldur", { status: 403, body: { json: "\u009b2J\u202e" } })
+    const { code, stderr } = await finished(["export"], { environment: environmentOf(sandbox) })
+    expect([code, stderr]).toEqual([1, expect.stringContaining('403: "\\u009b2J\\u202e"')])
+  })
+
   test("to a path that cannot be written exits with 1 and reports the path", async () => {
     const sandbox = await aSandbox()
     const directory = await aDirectory()

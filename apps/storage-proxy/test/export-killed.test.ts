@@ -74,6 +74,14 @@ describe("a file that is saved atomically", () => {
     )
   })
 
+  test("is written even if a leftover cannot be removed", async () => {
+    const directory = await aDirectory()
+    const leftover = `.entries.json.${hostname()}.${2 ** 22 + 1}.0123abcd.tmp`
+    await mkdir(join(directory, leftover))
+    expect(await save(join(directory, "entries.json"), 1, "new").ended).toEqual([0, null])
+    expect(await readFile(join(directory, "entries.json"), "utf8")).toBe("new\n")
+  })
+
   test("keeps its mode, and replaces the target of a link", async () => {
     const directory = await aDirectory()
     const path = join(directory, "there", "entries.json")

@@ -146,9 +146,12 @@ describe("requests to a process", () => {
 })
 
 describe("buffered log lines", () => {
-  const dying = async (how: string) => {
+  const dies = (how: string) => {
     const script = fileURLToPath(new URL("a-dying-writer.ts", import.meta.url))
-    const child = spawn(process.execPath, [script, how], { stdio: ["ignore", "ignore", "pipe"] })
+    return spawn(process.execPath, [script, how], { stdio: ["ignore", "ignore", "pipe"] })
+  }
+  const dying = async (how: string) => {
+    const child = dies(how)
     const [reported, [code]] = await Promise.all([text(child.stderr), once(child, "close")])
     return { reported, code }
   }
@@ -157,6 +160,12 @@ describe("buffered log lines", () => {
   test("are written when the work is done, and at process.exit", async () => {
     expect(await dying("end")).toEqual({ reported: all, code: 0 })
     expect(await dying("exit")).toEqual({ reported: all, code: 3 })
+  })
+
+  test("do not end the process if their reader is gone before the first write, which is the last", async () => {
+    const child = dies("end")
+    child.stderr.destroy()
+    expect(await once(child, "close")).toEqual([0, null])
   })
 
   test("are written before the error that ends the process", async () => {

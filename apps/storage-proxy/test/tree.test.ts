@@ -1,4 +1,5 @@
 import { buildWorld } from "@cscs/sandbox"
+import { property } from "@cscs/storage-model"
 import { describe, expect, test } from "vitest"
 import { aSandbox, environmentOf, finished, run, serving, staffEnvironmentOf } from "./a-process.ts"
 
@@ -47,6 +48,25 @@ cscs  /iopsstor/users/cscs
 └── usi  /iopsstor/users/cscs/usi
     └── ics-hpc  active  /iopsstor/users/cscs/usi/ics-hpc  5 TB, 6.65M / 10M inodes  gid 31011
 `)
+  })
+
+  test("shows the GID of a user's primary project, whatever else Waldur's item contains", async () => {
+    const world = buildWorld({ edgeCases: false, resources: 200 })
+    const users = world.resources.filter(({ attributes }) => property(attributes, "storage_data_type") === "users")
+    expect(users.length).toBeGreaterThan(0)
+    for (const resource of users) {
+      resource.backend_metadata = {
+        user_item: {
+          itemId: "7b1e4a52-3c0f-4d1a-9c55-1f0e2a3b4c5d",
+          unixUid: 25_001,
+          unixGid: "\u001b[2J1",
+          primaryProject: { name: "ada", unixGid: 45_002 },
+        },
+      }
+    }
+    const environment = staffEnvironmentOf(await aSandbox({ world }))
+    const { stdout } = await finished(["tree", "--data-type", "users"], { environment })
+    expect(new Set(stdout.match(/gid .*/g))).toEqual(new Set(["gid 45002"]))
   })
 
   test("counts the entries deeper than --depth", async () => {

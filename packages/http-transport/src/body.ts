@@ -20,8 +20,8 @@ export const readErrorText = async (response: Response): Promise<string> => {
   let bytes = 0
   // Leaving the loop early cancels the body, and its connection.
   for await (const chunk of response.body ?? []) {
+    chunks.push(decoder.decode(chunk.subarray(0, errorBytes - bytes), { stream: true }))
     bytes += chunk.byteLength
-    chunks.push(decoder.decode(chunk.subarray(0, errorBytes), { stream: true }))
     if (bytes >= errorBytes) break
   }
   return chunks.join("")

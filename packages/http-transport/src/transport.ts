@@ -41,7 +41,10 @@ export interface TransportOptions extends CallPolicyOptions {
 /** One call, relative to the transport's base URL. */
 export interface HttpCall {
   readonly method: "GET" | "HEAD" | "POST" | "PATCH" | "DELETE"
-  /** Without a leading slash, with a trailing one if the upstream has it: `marketplace-resources/`. */
+  /**
+   * Without a leading slash, with a trailing one if the upstream has it: `marketplace-resources/`. Without a query: failures
+   * and spans contain the path.
+   */
   readonly path: string
   /** In this order; names may repeat. */
   readonly query?: ReadonlyArray<readonly [name: string, value: string]>
@@ -157,16 +160,17 @@ export const makeTransport = Effect.fn("makeTransport")(function* (
     ...way,
   })
 
-  const attempt = (call: HttpCall, origin: Readonly<Record<string, string>>) => {
+  const attempt = Effect.fnUntraced(function* (call: HttpCall, origin: Readonly<Record<string, string>>) {
     const about = callFor(call)
-    const secrets = [...ownSecrets, ...secretsOf(call.headers)]
-    return Effect.tryPromise({
+    const sent = { ...headersNow(), ...origin, ...call.headers }
+    const secrets = [...ownSecrets, ...secretsOf(sent)]
+    return yield* Effect.tryPromise({
       try: async (signal): Promise<HttpResponse | TransportFailure> => {
         const response = await client(call.path, {
           method: call.method,
           signal,
           ...(call.query === undefined ? {} : { searchParams: call.query.map((pair) => [...pair]) }),
-          headers: { ...headersNow(), ...origin, ...call.headers },
+          headers: sent,
           ...(call.json === undefined ? {} : { json: call.json }),
         })
         const { status, headers } = response
@@ -196,7 +200,7 @@ export const makeTransport = Effect.fn("makeTransport")(function* (
         response instanceof TransportFailure ? Effect.fail(response) : Effect.succeed(response),
       ),
     )
-  }
+  })
 
   return {
     fetch: pool.fetch,

@@ -136,3 +136,19 @@ it.live("a secret that the caller passes is in no failure, whatever its source",
     assert.notInclude(transport.redact(`it is ${clientSecret}`), clientSecret)
   }),
 )
+
+it.live("a failure masks the credential of a header that changes between two attempts", () =>
+  Effect.gen(function* () {
+    const server = yield* httpServer((request, response) =>
+      response.writeHead(server.requests.length < 2 ? 503 : 403).end(`refused: ${request.headers.authorization}`),
+    )
+    const tokens = [token, token, "0123456789abcdef0123456789abcdef01234567"]
+    const transport = yield* makeTransport({
+      upstream: "test",
+      baseUrl: server.url,
+      headers: () => ({ authorization: `Token ${tokens.shift()}` }),
+    })
+    const failure = yield* Effect.flip(transport.call({ method: "GET", path: "" }))
+    assert.deepStrictEqual([failure.status, failure.detail, tokens], [403, "refused: Token ***", []])
+  }),
+)

@@ -1,7 +1,7 @@
 import { gzipSync } from "node:zlib"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { defaultRetryPolicy, isRepeatable, makeTransport, type TransportOptions } from "../src/index.ts"
+import { defaultRetryPolicy, isRepeatable, makeTransport, readErrorText, type TransportOptions } from "../src/index.ts"
 import { deadPort, httpServer, tcpServer } from "./loopback-server.ts"
 
 const once = { ...defaultRetryPolicy, times: 0 }
@@ -296,4 +296,9 @@ describe("connections", () => {
       yield* Effect.promise(() => ended)
     }),
   )
+})
+
+it("of an error's body the first 16 kB are read, however it is divided", async () => {
+  const body = ReadableStream.from([10_000, 16_000, 16_000].map((bytes) => new Uint8Array(bytes).fill(97)))
+  assert.strictEqual((await readErrorText(new Response(body))).length, 16 * 1024)
 })
