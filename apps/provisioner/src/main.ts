@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** The executable: the command line and its exit codes. */
+import { escapeControls } from "@cscs/proxy-server"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Effect, Exit } from "effect"
@@ -35,6 +36,9 @@ for (const [signal, number] of [
     codeOfSignal ??= 128 + number
   })
 
+/** The lines of a message are our own; text in it may come from an upstream, a program or the disk. */
+const report = (message: string) => process.stderr.write(`${message.split("\n").map(escapeControls).join("\n")}\n`)
+
 /** Only `run` is done when a signal stops it: any other command has not done its work. */
 const exitCode = (exit: Exit.Exit<unknown, unknown>): number => {
   if (Exit.isSuccess(exit)) return 0
@@ -42,15 +46,13 @@ const exitCode = (exit: Exit.Exit<unknown, unknown>): number => {
   const error = Cause.findErrorOption(exit.cause)
   if (error._tag === "None") {
     const [fault] = Cause.prettyErrors(exit.cause)
-    process.stderr.write(
-      `An internal error of storage-provisioner, please report it: ${fault?.message ?? "unknown reason"}\n`,
-    )
+    report(`An internal error of storage-provisioner, please report it: ${fault?.message ?? "unknown reason"}`)
     return 1
   }
   const { value } = error
   const tag = typeof value === "object" && value !== null && "_tag" in value ? value._tag : undefined
   if (tag === "Changes" || tag === "ShowHelp") return 2
-  process.stderr.write(`${value instanceof Error ? value.message : String(value)}\n`)
+  report(value instanceof Error ? value.message : String(value))
   return 1
 }
 
