@@ -30,7 +30,7 @@ test("plan, drift, status and --dry-run leave no trace; after apply there is no 
   expect(looks.map(({ code }) => code)).toEqual([2, 2, 0, 0, 1, 1, 1, 1, 1])
   for (const { errors } of looks.slice(5))
     expect(errors).toMatch(/^--only names 0{8}-\S+, which no entry in the list has/)
-  expect((await run("plan", "--only", "\u001b[2J")).errors).toMatch(/^--only names \\u001b\[2J, which/)
+  expect((await run("plan", "--system", "\u001b[2J")).errors).toMatch(/\\u001b\[2J, which storage_systems/)
   expect(looks[1]?.out).toMatch(/^missing \/capstor\/store\/cscs: the folder is missing$/m)
   expect(looks[2]?.out).toMatch(/Nothing to show/)
   expect(readdirSync(join(root, "capstor"))).toEqual([])
