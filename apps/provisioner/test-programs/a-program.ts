@@ -40,6 +40,7 @@ export const aProgram = async (
     sandbox,
     proxyUrl: proxy.url,
     folder,
+    config,
     root,
     start,
     exitOf: (...args: ReadonlyArray<string>) => start(...args).ended,

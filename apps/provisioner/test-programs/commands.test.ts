@@ -1,5 +1,5 @@
 import { once } from "node:events"
-import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { join } from "node:path"
@@ -180,3 +180,48 @@ test("a root that is missing stops only the commands for its storage system, wit
   expect(await start("apply", "--system", "capstor").ended).toBe(0)
   expect(hasDirectories()).toBe(true)
 })
+
+test("a saved plan is refused with other roots, another prefix or another driver, even if the same would be done there", async () => {
+  const { folder, config, start, exitOf, hasDirectories, reports } = await aProgram()
+  const file = join(folder, "saved.plan")
+  expect(await exitOf("plan", "--out", file)).toBe(2)
+  const settings = JSON.parse(readFileSync(config, "utf8"))
+  const prefix = join(folder, "production")
+  const roots = Object.fromEntries(
+    Object.keys(settings.storage_systems).map((name) => {
+      mkdirSync(join(prefix, name), { recursive: true })
+      return [name, { driver: "directory", root: join(prefix, name) }]
+    }),
+  )
+  writeFileSync(config, JSON.stringify({ ...settings, prefix, storage_systems: roots }))
+  for (const more of [[], ["--dry-run"]]) {
+    const applied = start("apply", file, ...more)
+    expect([await applied.ended, applied.stderr()]).toEqual([
+      1,
+      expect.stringContaining("other roots, prefix or drivers"),
+    ])
+  }
+  expect([hasDirectories(), reports(), existsSync(join(prefix, "capstor", "store"))]).toEqual([false, [], false])
+})
+
+test.each([
+  ["--system", "capstor"],
+  ["--only", undefined],
+] as const)(
+  "with %s, conditions of what is no longer listed in that scope are gone, and those of other scopes stay",
+  async (flag, system) => {
+    const { folder, exitOf } = await aProgram()
+    expect(await exitOf("apply")).toBe(0)
+    const file = join(folder, "state", "status.json")
+    const read = () => JSON.parse(readFileSync(file, "utf8")) as Record<string, { itemId: string; system: string }>
+    const before = read()
+    const [key, one] = Object.entries(before).find(([, { system }]) => system === "capstor") ?? []
+    const [, other] = Object.entries(before).find(([, { system }]) => system === "vast") ?? []
+    // As if its project had been renamed since.
+    writeFileSync(file, JSON.stringify({ ...before, moved: one, unlisted: other }))
+    await exitOf("apply", flag, system ?? one?.itemId ?? "")
+    const after = read()
+    expect(Object.keys(after).sort()).toEqual([...Object.keys(before), "unlisted"].sort())
+    expect(after[key ?? ""]).toEqual(one)
+  },
+)

@@ -3,7 +3,7 @@ import { expect, test } from "vitest"
 import { conditionsAfter, type ItemStatus, type Statuses } from "../src/loop/conditions.ts"
 import type { ActResult, ItemResult } from "../src/loop/perform.ts"
 import type { Act, PlanItem } from "../src/plan/plan.ts"
-import { anEntry, aTenant, executing, itemId } from "./an-entry.ts"
+import { anEntry, aTenant, executing, itemId, waiting } from "./an-entry.ts"
 
 const noon = "2026-11-26T12:00:00.000Z"
 const one = anEntry({ status: "pending", ...executing })
@@ -104,11 +104,11 @@ test("a failed report does not change the condition of the directory, whether it
 
 test("an order that is only approved, rejected or given up claims neither a directory nor a quota", () => {
   const url = "https://waldur.example.org/x/"
-  const waiting = anEntry({ status: "pending", approve_by_provider_url: url })
+  const asked = anEntry({ status: "pending", approve_by_provider_url: url })
   const erred: Act = { act: "erred", url, message: "failed" }
   for (const [entry, act, reason] of [
-    [waiting, { act: "approve", url }, "NotRequired"],
-    [waiting, { act: "reject", url, reason: "full" }, "NotRequired"],
+    [asked, { act: "approve", url }, "NotRequired"],
+    [asked, { act: "reject", url, reason: "full" }, "NotRequired"],
     [one, erred, "GivenUp"],
     [anEntry({ status: "updating", ...executing, newQuotas: anEntry().quotas }), erred, "GivenUp"],
   ] as ReadonlyArray<readonly [StorageEntry, Act, string]>) {
@@ -121,7 +121,7 @@ test("an order that is only approved, rejected or given up claims neither a dire
       expect(told(statuses, entry)).toEqual([`Unknown ${reason}`, `Unknown ${reason}`, status])
     }
   }
-  expect(told(after(waiting), waiting)[2]).toBe("Unknown AwaitsApproval")
+  expect(told(after(asked), asked)[2]).toBe("Unknown AwaitsApproval")
 })
 
 test("the quota condition during an Update is that of the new quotas", () => {
@@ -157,6 +157,32 @@ test("an order that is not approved makes only the report's condition False if i
   const statuses = after(active, { item: planOf(active, { sign: "!", acts: [], note, isOnlyOrder: true }) })
   expect(told(statuses, active)).toEqual(["True AsListed", "True AsListed", "False NeedsPerson"])
   expect(statuses[keyOf(active)]?.conditions.Reported.message).toBe(note)
+})
+
+test("an Update that waits for approval claims neither directory nor quota, since nobody has looked at them", () => {
+  const updating = anEntry({ status: "updating", ...waiting, newQuotas: anEntry().quotas })
+  const active = anEntry()
+  const conflict = after(active, { item: planOf(active, { sign: "!", acts: [], note: "something else is there" }) })
+  for (const before of [{}, conflict])
+    expect(told(after(updating, { before }), updating)).toEqual([
+      "Unknown NotExamined",
+      "Unknown NotExamined",
+      "Unknown AwaitsApproval",
+    ])
+})
+
+test("an order that is not approved makes the report's condition False, also in the cycle that made the directory", () => {
+  const active = anEntry(waiting)
+  const note = "not approved: there is not enough space"
+  for (const [outcome, directory] of [
+    ["made", "True AsListed"],
+    ["Conflict", "False Conflict"],
+  ] as const) {
+    const item = planOf(active, { acts: [create], note, isOnlyOrder: true })
+    const statuses = after(active, { item, result: resultOf(item, [create, outcome]) })
+    expect(told(statuses, active)).toEqual([directory, directory, "False NeedsPerson"])
+    expect(statuses[keyOf(active)]?.conditions.Reported.message).toBe(note)
+  }
 })
 
 test("a condition keeps its time while its status stays, and gets a new one when it changes", () => {

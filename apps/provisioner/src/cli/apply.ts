@@ -16,7 +16,7 @@ export class PlanOutdated extends Data.TaggedError("PlanOutdated")<{ readonly re
   }
 }
 
-/** Some items were not done: each has a failed act in the log or a line with `!`, or is counted as waiting. */
+/** Some items were not done: each has a failed act or an `erred` in the log, a note in the plan, or is counted as waiting. */
 export class NotAllDone extends Data.TaggedError("NotAllDone")<{ readonly count: number }> {
   override get message() {
     return `${this.count} of the items failed, wait or need an operator`
@@ -36,12 +36,12 @@ export const apply = Command.make(
   Effect.fn(function* ({ dryRun, plan: file, ...flags }) {
     const saved = Option.isSome(file) ? yield* readPlan(file.value) : undefined
     if (dryRun) {
-      const { readList, planNow, scope } = yield* readSession(flags)
+      const { readList, planNow, ...session } = yield* readSession(flags)
       const plan = yield* planNow(yield* readList())
-      if (saved !== undefined) yield* compare(saved, scope, { plan, waiting: 0 })
+      if (saved !== undefined) yield* compare(saved, session, { plan, waiting: 0 })
       return void process.stdout.write(planText(plan))
     }
-    const { readList, systems, scope, journal, cycle, recordConditions } = yield* writeSession(flags)
+    const { readList, systems, scope, places, journal, cycle, recordConditions } = yield* writeSession(flags)
     const startedAt = yield* elapsedMillis
     let list = yield* readList()
     // What an earlier process reported waits for a list from after the start. The proxy's next read may take a second longer.
@@ -51,12 +51,14 @@ export const apply = Command.make(
       list = yield* readList(list)
     }
     // Under the locks: no other provisioner changes the disk between the comparison and the acts.
-    const outcome = yield* cycle(list, true, (now) => (saved === undefined ? Effect.void : compare(saved, scope, now)))
+    const outcome = yield* cycle(list, true, (now) =>
+      saved === undefined ? Effect.void : compare(saved, { scope, places }, now),
+    )
     yield* recordConditions(list, outcome)
-    const { plan, results, waiting } = outcome
+    const { plan, waiting } = outcome
     process.stdout.write(planText(plan))
     if (waiting > 0) process.stdout.write(`${waiting} waiting for a newer list: run apply again\n`)
-    const count = results.filter(({ isDone }) => !isDone).length + plan.counts["!"] + waiting
+    const count = notDoneIn(outcome)
     if (count > 0) yield* new NotAllDone({ count })
   }, Effect.scoped),
 ).pipe(
@@ -65,8 +67,16 @@ export const apply = Command.make(
   ),
 )
 
+/** How many items failed, were given up, wait, or need an operator, even if the acts of their plan succeeded. */
+export const notDoneIn = ({ plan, results, waiting }: Pick<CycleOutcome, "plan" | "results" | "waiting">): number => {
+  const failed = results.filter(({ isDone, item }) => !isDone || item.acts.some(({ act }) => act === "erred"))
+  const forOperator = plan.items.filter(({ sign, isOnlyOrder }) => sign === "!" || isOnlyOrder)
+  return new Set([...failed.map(({ item }) => item), ...forOperator]).size + waiting
+}
+
 interface SavedPlan {
   readonly scope: unknown
+  readonly places: unknown
   readonly etag: string
   readonly items: ReadonlyArray<unknown>
 }
@@ -74,9 +84,14 @@ interface SavedPlan {
 const readPlan = (file: string): Effect.Effect<SavedPlan, PlanOutdated> =>
   Effect.tryPromise({
     try: async () => {
-      const { scope = {}, etag, items } = JSON.parse(await readFile(file, "utf8")) as Record<string, unknown>
+      const {
+        scope = {},
+        places = {},
+        etag,
+        items,
+      } = JSON.parse(await readFile(file, "utf8")) as Record<string, unknown>
       if (typeof etag !== "string" || !Array.isArray(items)) throw new Error("it is not a plan")
-      return { scope, etag, items }
+      return { scope, places, etag, items }
     },
     catch: (error) => new PlanOutdated({ reason: `${file} cannot be read: ${(error as Error).message}` }),
   })
@@ -84,11 +99,15 @@ const readPlan = (file: string): Effect.Effect<SavedPlan, PlanOutdated> =>
 /** Refuses a saved plan unless the same would be done now. */
 const compare = Effect.fnUntraced(function* (
   saved: SavedPlan,
-  scope: Scope,
+  { scope, places }: { readonly scope: Scope; readonly places: unknown },
   { plan, waiting }: Pick<CycleOutcome, "plan" | "waiting">,
 ) {
   if (comparable(saved.scope) !== comparable(scope))
     return yield* new PlanOutdated({ reason: "it was made with another --system or --only" })
+  if (comparable(saved.places) !== comparable(places))
+    return yield* new PlanOutdated({
+      reason: "it was made with other roots, prefix or drivers, or by an older version",
+    })
   if (saved.etag !== plan.etag) return yield* new PlanOutdated({ reason: "the list has changed since" })
   if (comparable(saved.items) === comparable(plan.items)) return
   const reason =

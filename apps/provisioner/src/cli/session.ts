@@ -10,7 +10,7 @@ import type { DriverError, Reader } from "../drivers/driver.ts"
 import { type DriverSettings, openDriver, openReader } from "../drivers/open-driver.ts"
 import { openJournal, readJournal } from "../journal/journal.ts"
 import { holdLock, type LockFailed } from "../journal/lock.ts"
-import { conditionsAfter, type Statuses } from "../loop/conditions.ts"
+import { conditionsAfter, outOfScope, type Statuses } from "../loop/conditions.ts"
 import { type CycleOutcome, type Scope as CycleScope, inScope, makeCycles } from "../loop/cycle.ts"
 import { observeAll, type Systems } from "../loop/observe.ts"
 import { type ActResult, isSuccess } from "../loop/perform.ts"
@@ -71,6 +71,21 @@ const openSystems = Effect.fnUntraced(function* <D extends Reader>(
   return { drivers: new Map(opened), prefix: settings.prefix } satisfies Systems<D>
 })
 
+/** Where a plan is carried out. An entry has only its mount point: with other roots, the same plan is for other disks. */
+const placesOf = ({ prefix, systems }: ProvisionerSettings, opened: ReadonlyMap<string, unknown>) => ({
+  prefix,
+  systems: Object.fromEntries(
+    [...systems]
+      .filter(([name]) => opened.has(name))
+      .map(([name, driver]) => {
+        const { registry: _, ...place } = driver
+        if (place.type !== "vast") return [name, place]
+        const { login: __, tls: ___, ...api } = place
+        return [name, api]
+      }),
+  ),
+})
+
 /** For commands that read nothing but the disk: no lock, no clients. */
 export const diskSession = Effect.fnUntraced(function* (flags: Omit<ScopeFlags, "maxRemovals">) {
   const settings = yield* loadSettings(Option.getOrUndefined(flags.config))
@@ -100,7 +115,8 @@ export const readSession = Effect.fnUntraced(function* (
       },
     })
   })
-  return { settings, scope, systems, proxy, readList: listReader(proxy, systems, scope), planNow }
+  const places = placesOf(settings, systems.drivers)
+  return { settings, scope, places, proxy, readList: listReader(proxy, systems, scope), systems, planNow }
 })
 
 /** For commands that change something: holds the locks and the journal until the scope ends. */
@@ -145,7 +161,7 @@ export const writeSession = Effect.fnUntraced(function* (
       },
       new Date().toISOString(),
     )
-    statuses = scope.system === undefined && scope.only === undefined ? next : { ...statuses, ...next }
+    statuses = { ...outOfScope(statuses, scope), ...next }
     // Conditions are only for display: what was done on disk and reported to Waldur is complete without them.
     yield* Effect.catch(writeStatuses(settings.statePath, statuses), ({ detail }) =>
       log("warning", { event: "status-failed", path: statusFile(settings.statePath), detail }),
@@ -153,7 +169,8 @@ export const writeSession = Effect.fnUntraced(function* (
     return statuses
   })
   const readList = listReader(proxy, systems, scope)
-  return { settings, scope, systems, proxy, readList, journal, cycle, recordConditions, log }
+  const places = placesOf(settings, systems.drivers)
+  return { settings, scope, places, systems, proxy, readList, journal, cycle, recordConditions, log }
 })
 
 const clients = Effect.fnUntraced(function* (settings: ProvisionerSettings) {

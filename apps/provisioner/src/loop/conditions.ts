@@ -2,6 +2,7 @@
 import { gidOf, keyOf, type StorageEntry } from "@cscs/storage-model"
 import { type Decision, decide, orderStateOf } from "../plan/decide.ts"
 import type { PlanItem } from "../plan/plan.ts"
+import type { Scope } from "./cycle.ts"
 import { digestOf } from "./cycle-memory.ts"
 import { type ItemResult, isSuccess } from "./perform.ts"
 
@@ -80,6 +81,14 @@ export const conditionsAfter = (
   )
 }
 
+/** The conditions that a cycle for this scope leaves as they are. Those in its scope are of what it lists. */
+export const outOfScope = (statuses: Statuses, { system, only }: Scope): Statuses =>
+  Object.fromEntries(
+    Object.entries(statuses).filter(
+      ([, item]) => (system !== undefined && item.system !== system) || (only !== undefined && item.itemId !== only),
+    ),
+  )
+
 type Assessments = Readonly<Record<keyof ItemStatus["conditions"], Assessment>>
 
 /** For an entry that no cycle has examined yet, such as a new one that is held. */
@@ -101,7 +110,7 @@ const assess = (entry: StorageEntry, item: PlanItem | undefined, result: ItemRes
     DirectoryReady: directory,
     QuotaApplied: isWithoutQuota ? { status: "Unknown", reason: "NoQuotaListed" } : directory,
     Reported: item?.isOnlyOrder
-      ? { status: "False", reason: "NeedsPerson", ...message }
+      ? { status: "False", reason: "NeedsPerson", ...(item.note === undefined ? {} : { message: item.note }) }
       : reportCondition(entry, result, message),
   }
 }
@@ -125,11 +134,11 @@ const directoryCondition = (
   if (item?.acts.some(({ act }) => act === "erred")) return { status: "Unknown", reason: "GivenUp" }
   const isInService = status === "active" || status === "updating"
   // No act on the disk failed.
-  const isMade = decision.kind === "keep" && result !== undefined
+  const isAsListed = decision.kind === "keep" && (isInService || result !== undefined)
   // The folder of a tenant or customer exists if there is nothing to do for it.
-  return isInService || isMade || decision.kind === "parent"
-    ? { status: "True", reason: "AsListed" }
-    : { status: "Unknown", reason: "NotRequired" }
+  if (isAsListed || decision.kind === "parent") return { status: "True", reason: "AsListed" }
+  // Such as an Update that waits for approval: nothing is looked at before that.
+  return { status: "Unknown", reason: isInService ? "NotExamined" : "NotRequired" }
 }
 
 const reportCondition = (entry: StorageEntry, result: ItemResult | undefined, message: Message): Assessment => {

@@ -36,7 +36,7 @@ export interface PlanItem {
   readonly acts: ReadonlyArray<Act>
   /** Why nothing is done, or less than the list requires. */
   readonly note?: string
-  /** The directory is as listed: only the order, which waits for approval, needs an operator. */
+  /** Only the order, which waits for approval, needs an operator: the directory is as listed, or is after these acts. */
   readonly isOnlyOrder?: true
   /** A removal that waits for the next poll, because of the limit. */
   readonly isOverLimit?: true
@@ -225,9 +225,7 @@ const planKept = (
     const reviewed = review(entry, input, free)
     // The directory is kept as listed, whatever the outcome of the order.
     if (typeof reviewed === "string") {
-      return acts.length === 0
-        ? { ...base, sign: "!", acts, note: reviewed, isOnlyOrder: true }
-        : { ...base, sign, acts, note: reviewed }
+      return { ...base, sign: acts.length === 0 ? "!" : sign, acts, note: reviewed, isOnlyOrder: true }
     }
     acts.push(...reviewed)
   }

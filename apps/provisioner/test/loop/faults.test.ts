@@ -3,6 +3,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, symlinkSync } 
 import { join } from "node:path"
 import { Effect } from "effect"
 import { expect, test } from "vitest"
+import { notDoneIn } from "../../src/cli/apply.ts"
 import { kibibytes, quotasOf } from "../../src/disk/amounts.ts"
 import { Conflict, UnknownOutcome } from "../../src/drivers/driver.ts"
 import { anEntry, aTenant, executing, itemId, order, quotas, waiting } from "../an-entry.ts"
@@ -117,8 +118,10 @@ test("an order is set to erred only after the provisioner's own acts failed seve
   await failing([[created], [created]])
   expect(site.reports).toEqual([])
   // The count survives a restart.
-  await failing([[created], [created]])
+  const outcomes = await failing([[created], [created]])
   expect(reported(site)).toEqual(["erred"])
+  // `apply` ends with 1, also when it gives up, although that report succeeded.
+  expect(outcomes.map(notDoneIn)).toEqual([1, 1])
   const message = JSON.stringify(site.reports[0])
   expect(message).toContain("could not be carried out")
   expect(message).not.toMatch(/lfs|EINTR|\/capstor/)

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync } from "node:fs"
 import { elapsedMillis } from "@cscs/http-transport"
 import { Effect } from "effect"
 import { expect, test } from "vitest"
+import { notDoneIn } from "../../src/cli/apply.ts"
 import { type Driver, UnknownOutcome } from "../../src/drivers/driver.ts"
 import { anEntry, executing, itemId, order, waiting } from "../an-entry.ts"
 import { aSite } from "./a-site.ts"
@@ -26,6 +27,8 @@ test("an order that is not approved is all that an operator is needed for, if it
   const policy = () => ({ verdict: "wait", reason: "by hand" }) as const
   const [first, second] = await aSite().session({ settings: { policy } })([[active], [active]])
   expect(first?.plan.items).toMatchObject([{ sign: "+", note: "not approved: by hand" }])
+  // `apply` ends with 1 each time, although the directory is made.
+  expect([first, second].map((outcome) => outcome && notDoneIn(outcome))).toEqual([1, 1])
   expect(second?.plan.items).toMatchObject([{ sign: "!", note: "not approved: by hand", isOnlyOrder: true }])
 })
 
