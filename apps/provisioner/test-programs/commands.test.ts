@@ -1,5 +1,5 @@
 import { once } from "node:events"
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { join } from "node:path"
@@ -201,7 +201,9 @@ test("a saved plan is refused with other roots, another prefix or another driver
       expect.stringContaining("other roots, prefix or drivers"),
     ])
   }
-  expect([hasDirectories(), reports(), existsSync(join(prefix, "capstor", "store"))]).toEqual([false, [], false])
+  // Not even a trash, which would show that its root is mounted.
+  expect(readdirSync(prefix, { recursive: true }).sort()).toEqual(Object.keys(roots).sort())
+  expect([hasDirectories(), reports(), existsSync(join(folder, "state"))]).toEqual([false, [], false])
 })
 
 test.each([

@@ -4,9 +4,9 @@ import { elapsedMillis } from "@cscs/http-transport"
 import { isReadAfter } from "@cscs/storage-client"
 import { Data, Effect, Option } from "effect"
 import { Argument, Command } from "effect/cli"
-import { type CycleOutcome, inScope, type Scope } from "../loop/cycle.ts"
+import { type CycleOutcome, inScope } from "../loop/cycle.ts"
 import { dryRunFlag, scopeFlags } from "./flags.ts"
-import { readSession, writeSession } from "./session.ts"
+import { readSession, type Target, writeSession } from "./session.ts"
 import { jsonWithBigints, planText } from "./show-plan.ts"
 
 /** The saved plan cannot be read, or differs from what would be done now. */
@@ -36,12 +36,17 @@ export const apply = Command.make(
   Effect.fn(function* ({ dryRun, plan: file, ...flags }) {
     const saved = Option.isSome(file) ? yield* readPlan(file.value) : undefined
     if (dryRun) {
-      const { readList, planNow, ...session } = yield* readSession(flags)
+      const { readList, planNow, target } = yield* readSession(flags)
+      if (saved !== undefined) yield* compareTargets(saved, target)
       const plan = yield* planNow(yield* readList())
-      if (saved !== undefined) yield* compare(saved, session, { plan, waiting: 0 })
+      if (saved !== undefined) yield* compare(saved, { plan, waiting: 0 })
       return void process.stdout.write(planText(plan))
     }
-    const { readList, systems, scope, places, journal, cycle, recordConditions } = yield* writeSession(flags)
+    const { readList, systems, scope, journal, cycle, recordConditions } = yield* writeSession(
+      flags,
+      undefined,
+      (target) => (saved === undefined ? Effect.void : compareTargets(saved, target)),
+    )
     const startedAt = yield* elapsedMillis
     let list = yield* readList()
     // What an earlier process reported waits for a list from after the start. The proxy's next read may take a second longer.
@@ -51,9 +56,7 @@ export const apply = Command.make(
       list = yield* readList(list)
     }
     // Under the locks: no other provisioner changes the disk between the comparison and the acts.
-    const outcome = yield* cycle(list, true, (now) =>
-      saved === undefined ? Effect.void : compare(saved, { scope, places }, now),
-    )
+    const outcome = yield* cycle(list, true, (now) => (saved === undefined ? Effect.void : compare(saved, now)))
     yield* recordConditions(list, outcome)
     const { plan, waiting } = outcome
     process.stdout.write(planText(plan))
@@ -96,18 +99,21 @@ const readPlan = (file: string): Effect.Effect<SavedPlan, PlanOutdated> =>
     catch: (error) => new PlanOutdated({ reason: `${file} cannot be read: ${(error as Error).message}` }),
   })
 
-/** Refuses a saved plan unless the same would be done now. */
-const compare = Effect.fnUntraced(function* (
-  saved: SavedPlan,
-  { scope, places }: { readonly scope: Scope; readonly places: unknown },
-  { plan, waiting }: Pick<CycleOutcome, "plan" | "waiting">,
-) {
-  if (comparable(saved.scope) !== comparable(scope))
+/** Refuses a saved plan for other entries or other disks. */
+const compareTargets = Effect.fnUntraced(function* (saved: SavedPlan, { scope, places }: Target) {
+  if (jsonWithBigints(saved.scope) !== jsonWithBigints(scope))
     return yield* new PlanOutdated({ reason: "it was made with another --system or --only" })
-  if (comparable(saved.places) !== comparable(places))
+  if (jsonWithBigints(saved.places) !== jsonWithBigints(places))
     return yield* new PlanOutdated({
       reason: "it was made with other roots, prefix or drivers, or by an older version",
     })
+})
+
+/** Refuses a saved plan unless the same would be done now. */
+const compare = Effect.fnUntraced(function* (
+  saved: SavedPlan,
+  { plan, waiting }: Pick<CycleOutcome, "plan" | "waiting">,
+) {
   if (saved.etag !== plan.etag) return yield* new PlanOutdated({ reason: "the list has changed since" })
   if (comparable(saved.items) === comparable(plan.items)) return
   const reason =

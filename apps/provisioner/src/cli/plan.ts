@@ -18,12 +18,12 @@ export const planCommand = Command.make(
     out: Flag.String("out").pipe(Flag.withDescription("Save the plan to this file, for `apply`"), Flag.optional),
   },
   Effect.fn(function* ({ json, out, ...flags }) {
-    const { readList, planNow, scope, places } = yield* readSession(flags)
+    const { readList, planNow, target } = yield* readSession(flags)
     const planned = yield* planNow(yield* readList())
     if (Option.isSome(out)) {
       const path = out.value
       yield* Effect.tryPromise({
-        try: () => writeFile(path, jsonWithBigints({ scope, places, ...planned }), { mode: 0o600 }),
+        try: () => writeFile(path, jsonWithBigints({ ...target, ...planned }), { mode: 0o600 }),
         catch: (cause) => new CannotWrite({ path, reason: (cause as Error).message }),
       })
     }

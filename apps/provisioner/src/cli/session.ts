@@ -71,12 +71,17 @@ const openSystems = Effect.fnUntraced(function* <D extends Reader>(
   return { drivers: new Map(opened), prefix: settings.prefix } satisfies Systems<D>
 })
 
-/** Where a plan is carried out. An entry has only its mount point: with other roots, the same plan is for other disks. */
-const placesOf = ({ prefix, systems }: ProvisionerSettings, opened: ReadonlyMap<string, unknown>) => ({
+/** What a command is for: some entries, on some disks. An entry has only its mount point, which other roots may have, too. */
+export interface Target {
+  readonly scope: CycleScope
+  readonly places: unknown
+}
+
+const placesOf = ({ prefix, systems }: ProvisionerSettings, { system }: CycleScope) => ({
   prefix,
   systems: Object.fromEntries(
     [...systems]
-      .filter(([name]) => opened.has(name))
+      .filter(([name]) => system === undefined || name === system)
       .map(([name, driver]) => {
         const { registry: _, ...place } = driver
         if (place.type !== "vast") return [name, place]
@@ -115,17 +120,23 @@ export const readSession = Effect.fnUntraced(function* (
       },
     })
   })
-  const places = placesOf(settings, systems.drivers)
-  return { settings, scope, places, proxy, readList: listReader(proxy, systems, scope), systems, planNow }
+  const target: Target = { scope, places: placesOf(settings, scope) }
+  return { settings, scope, target, systems, proxy, readList: listReader(proxy, systems, scope), planNow }
 })
 
-/** For commands that change something: holds the locks and the journal until the scope ends. */
-export const writeSession = Effect.fnUntraced(function* (
+/**
+ * For commands that change something: holds the locks and the journal until the scope ends.
+ *
+ * @param confirm called before anything is made: even the trash of a new root shows later that the root is mounted
+ */
+export const writeSession = Effect.fnUntraced(function* <E = never>(
   flags: ScopeFlags,
   onAct: (result: ActResult) => Effect.Effect<void> = () => Effect.void,
+  confirm: (target: Target) => Effect.Effect<void, E> = () => Effect.void,
 ) {
   const settings = yield* loadSettings(Option.getOrUndefined(flags.config))
   const scope = scopeOf(flags)
+  yield* confirm({ scope, places: placesOf(settings, scope) })
   yield* makeStateDirectory(settings.statePath)
   yield* holdLock(settings.statePath)
   // Two provisioners with different state directories could share a root.
@@ -169,8 +180,7 @@ export const writeSession = Effect.fnUntraced(function* (
     return statuses
   })
   const readList = listReader(proxy, systems, scope)
-  const places = placesOf(settings, systems.drivers)
-  return { settings, scope, places, systems, proxy, readList, journal, cycle, recordConditions, log }
+  return { settings, scope, systems, proxy, readList, journal, cycle, recordConditions, log }
 })
 
 const clients = Effect.fnUntraced(function* (settings: ProvisionerSettings) {
