@@ -61,8 +61,8 @@ export interface WaldurClientOptions {
 /**
  * A provider's view of Waldur's marketplace.
  *
- * A read fails with a `WaldurError`: `WaldurUnavailable` (network, 5xx, 429), `WaldurRejected` (401 if the token is
- * refused, 403, 404, 409, 400), `WaldurUnexpectedResponse` (not a response of Waldur's API). Methods list other errors.
+ * A read fails with a `WaldurError`: `WaldurUnavailable` (network, 5xx, 408, 429, too large), `WaldurRejected` (any other
+ * 4xx, such as 401 if the token is refused), `WaldurUnexpectedResponse` (not a response of Waldur's API). Methods list other errors.
  * Reads are retried according to the retry policy.
  */
 export class WaldurClient extends Context.Service<
@@ -73,7 +73,8 @@ export class WaldurClient extends Context.Service<
 
     /**
      * What this Waldur, or a gateway in front of it, refuses of this client's queries, and what is done instead: one sentence
-     * each, for an operator. Everything is tried again with each `readResources`. Each is logged once, as a warning.
+     * each, for an operator. Everything is tried again with each `readResources`, but HEAD ten minutes after its last failure.
+     * Each is logged once, as a warning.
      */
     readonly concessions: () => Effect.Effect<ReadonlyArray<string>>
 

@@ -25,7 +25,8 @@ const isDispensable = (name: string): name is Dispensable => Object.hasOwn(dispe
 
 /**
  * The parameters and methods that this Waldur, or a gateway in front of it, refuses and that are therefore avoided. They
- * are tried again with the next full read of the resources, so an upgrade is noticed. Each is logged once.
+ * are tried again with the next full read of the resources (HEAD after some minutes), so an upgrade is noticed. Each is
+ * logged once.
  */
 export interface Concessions {
   /** All concessions as sentences, for an operator. */
@@ -45,7 +46,7 @@ export interface Concessions {
   /** Counts by GET for some minutes. */
   readonly avoidHead: (why: string) => Effect.Effect<void>
   readonly mayHead: Effect.Effect<boolean>
-  /** Forgets the concessions, so that everything is tried again. */
+  /** Forgets the concessions except that of HEAD, so that everything else is tried again. */
   readonly reset: Effect.Effect<void>
 }
 

@@ -68,7 +68,7 @@ const tagByStatus: Readonly<Record<number, "otherState" | "notAllowedNow" | "ref
   409: "otherState",
 }
 
-/** Maximum length, in characters, of an erred order's message, which the customer sees. */
+/** Maximum length, in UTF-16 units, of an erred order's message, which the customer sees. */
 const longestMessage = 1000
 /** Without a message Waldur fails (500), and an empty one explains nothing. */
 const noMessage = "The storage system could not carry out this order. Contact its operators for the reason."
@@ -78,4 +78,6 @@ export const messageFor = (message: string): string =>
   message
     .replace(/[\p{C}\p{Z}]+/gu, " ")
     .trim()
-    .slice(0, longestMessage) || noMessage
+    .slice(0, longestMessage)
+    // Half of a surrogate pair that the end divides.
+    .replace(/\p{Cs}$/u, "") || noMessage

@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import type { Query, WaldurCalls } from "./calls.ts"
 import type { WaldurError } from "./errors.ts"
-import { type Budget, isGone, readPage } from "./pages.ts"
+import { type Budget, isGone, readPage, rowsOf } from "./pages.ts"
 import { leanResource, path, requireOfferingFilter, requireOfferings, resourceQuery, usableSlugs } from "./resources.ts"
 
 /** Selects one page of resources. */
@@ -52,7 +52,7 @@ export const resourcePage = Effect.fn("WaldurClient.resourcePage")(function* (
         Effect.map((parts) => ({
           rows: parts.flatMap(({ rows }) => rows),
           // If Waldur does not count, the number of known rows.
-          total: Math.max(...parts.map(({ rows, total }) => total ?? (query.page - 1) * pageSize + rows.length), 0),
+          total: Math.max(...parts.map(({ total }) => total ?? (query.page - 1) * pageSize + rowsOf(parts)), 0),
         })),
         Effect.catchIf(
           (error) => isGone(error) && query.page !== 1,

@@ -137,14 +137,7 @@ export const leanResource = (calls: WaldurCalls, fields: ReadonlyArray<string>):
     fields.length === 0 ? protecting : fields.filter((field) => !largeFields.includes(field)),
     ["uuid", "offering_uuid", "offering_slug", "state"],
   ],
-  mark: (row) =>
-    typeof row === "object" && row !== null
-      ? {
-          ...row,
-          attributes: tooLargeText(calls),
-          ...(fields.includes(orderField) ? { [orderField]: tooLargeText(calls) } : {}),
-        }
-      : row,
+  mark: (row) => (typeof row === "object" && row !== null ? { ...row, attributes: tooLargeText(calls) } : row),
 })
 
 /** Reads a list of resources completely. Rows have `order_in_progress` only if it is an order in progress. */

@@ -77,6 +77,7 @@ describe("a report to Waldur's order state machine", () => {
     [" \n\t ", "The storage system could not carry out this order. Contact its operators for the reason."],
     ["one\nline\u0000\u001b[31m", "one line [31m"],
     ["x".repeat(5000), "x".repeat(1000)],
+    [`${"y".repeat(999)}😀`, "y".repeat(999)],
     [`with the token ${token}`, "with the token ***"],
   ] as const) {
     it.live(`of an error with the message ${JSON.stringify(message.slice(0, 40))} always sends a message`, () =>
