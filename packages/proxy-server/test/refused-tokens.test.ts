@@ -121,34 +121,37 @@ const wrongIssuers: ReadonlyArray<
   ],
 ]
 
-describe("readiness names a misconfigured issuer as soon as a token arrives:", () => {
-  test.each(wrongIssuers)("%s", async (_, auth, detail) => {
-    const ports = { closed: await aClosedPort(), plain: (await aPlainServer()).port }
-    const proxy = await aLockedProxy({ auth: (sandbox) => auth(sandbox, ports) })
-    expect(await issuerOf(proxy)).toEqual({ status: "unknown" })
-    const { status } = await proxy.bearing(await proxy.sandbox.issuer.issueToken())
-    expect(status).toBe(401)
-    await until(async () => (await issuerOf(proxy)).status === "failing")
-    expect(await issuerOf(proxy)).toEqual({ status: "failing", detail, since: "2026-11-23T09:00:00.000Z" })
-  })
-
-  test("a missing issuer is looked for once in half a minute, however many tokens arrive, until it is there", async () => {
-    const proxy = await aLockedProxy({
-      auth: () => ({ issuer: "https://auth.example.org/realms/cscs" }),
-      prepare: ({ faults }) => faults.set("issuer", { path: discoveryPath, status: 500 }),
+describe.each(["jwt", "introspection"])(
+  "with mode %s readiness names a misconfigured issuer as soon as a token arrives:",
+  (mode) => {
+    test.each(wrongIssuers)("%s", async (_, auth, detail) => {
+      const ports = { closed: await aClosedPort(), plain: (await aPlainServer()).port }
+      const proxy = await aLockedProxy({ auth: (sandbox) => ({ mode, ...auth(sandbox, ports) }) })
+      expect(await issuerOf(proxy)).toEqual({ status: "unknown" })
+      const { status } = await proxy.bearing(await proxy.sandbox.issuer.issueToken())
+      expect(status).toBe(401)
+      await until(async () => (await issuerOf(proxy)).status === "failing")
+      expect(await issuerOf(proxy)).toEqual({ status: "failing", detail, since: "2026-11-23T09:00:00.000Z" })
     })
-    const token = await proxy.sandbox.issuer.issueToken()
-    const looks = () => proxy.sandbox.calls.of("issuer").filter(({ path }) => path === discoveryPath).length
-    for (const expected of [1, 2]) {
-      for (const _ of [1, 2, 3]) await proxy.bearing(token)
-      await until(() => looks() === expected)
-      await proxy.pass("29 seconds")
-      await proxy.bearing(token)
-      expect(looks()).toBe(expected)
-      await proxy.pass("1 second")
-    }
-  })
-})
+
+    test("a missing issuer is looked for once in half a minute, however many tokens arrive, until it is there", async () => {
+      const proxy = await aLockedProxy({
+        auth: () => ({ mode, issuer: "https://auth.example.org/realms/cscs" }),
+        prepare: ({ faults }) => faults.set("issuer", { path: discoveryPath, status: 500 }),
+      })
+      const token = await proxy.sandbox.issuer.issueToken()
+      const looks = () => proxy.sandbox.calls.of("issuer").filter(({ path }) => path === discoveryPath).length
+      for (const expected of [1, 2]) {
+        for (const _ of [1, 2, 3]) await proxy.bearing(token)
+        await until(() => looks() === expected)
+        await proxy.pass("29 seconds")
+        await proxy.bearing(token)
+        expect(looks()).toBe(expected)
+        await proxy.pass("1 second")
+      }
+    })
+  },
+)
 
 describe("readiness names an issuer", () => {
   test.each([

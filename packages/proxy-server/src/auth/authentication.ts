@@ -82,7 +82,8 @@ export class Authentication extends Context.Service<
       const scope = yield* Effect.scope
       let refused: RefusedInARow | undefined
       let lookedAt = Number.NEGATIVE_INFINITY
-      // Such a token is refused without a call. If the configured realm or host is wrong, our own issuer may not exist.
+      // Such a token is refused without a call; introspection reports it as inactive. If the configured realm or host is
+      // wrong, our own issuer may not exist.
       const lookForIssuer = Effect.gen(function* () {
         const now = yield* elapsedMillis
         if (issuer.health()?.status === "ok" || now - lookedAt < lookEvery) return
@@ -92,7 +93,7 @@ export class Authentication extends Context.Service<
       const noteRefusal = Effect.fnUntraced(function* (refusal: AuthenticationRefusal) {
         const reason = reasonOf(refusal)
         yield* tokenRefused(reason)
-        if (reason === "other-issuer") yield* lookForIssuer
+        if (reason === "other-issuer" || reason === "inactive") yield* lookForIssuer
         // A request without a token is not evidence about tokens, and readiness already reports an issuer that does not
         // respond.
         if (reason === "no-token" || reason === "issuer") return
