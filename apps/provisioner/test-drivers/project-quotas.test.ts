@@ -85,6 +85,17 @@ for (const type of ["lustre", "ext4", "xfs"] as const) {
       expect([idOf("a"), idOf("c")]).toEqual([5000, 5002])
     })
 
+    test("a directory on another file system than the configured mount is a conflict, and no limit is set", async () => {
+      const mount = mkdtempSync("/dev/shm/mount-")
+      onTestFinished(() => rmSync(mount, { recursive: true }))
+      const { failure, listed, programs } = start(undefined, mount)
+      expect(await failure((driver) => driver.ensureDirectory(listed("a")))).toMatchObject({
+        _tag: "Conflict",
+        detail: `it is not on the file system that is mounted at ${mount}`,
+      })
+      expect(programs.calls().filter((call) => call.includes("setquota"))).toEqual([])
+    })
+
     test("a project ID that another program uses is skipped", async () => {
       const { act, listed, idOf, programs } = start()
       programs.setUsed(5000, 8, 2)

@@ -112,7 +112,7 @@ export const statusOf = (directory: Directory): Effect.Effect<DirectoryStatus, D
     return { uid: Number(uid), gid: Number(gid), mode: Number(mode & 0o7777n), identity: `${ino}:${birthtimeNs}` }
   })
 
-/** Sets owner and group, then the mode, since `chown` clears setgid. `Conflict` if what is read back differs. */
+/** Sets owner and group before the mode, which is not for an earlier group. `Conflict` if what is read back differs. */
 export const setOwnerAndMode = Effect.fnUntraced(function* (
   directory: Directory,
   wanted: { readonly uid: number; readonly gid: number; readonly mode: number },
@@ -167,16 +167,14 @@ export const renameInto = Effect.fnUntraced(function* (
   [to, newName]: readonly [Directory, string],
 ) {
   const step = `rename ${shownPath(from, name)} to ${shownPath(to, newName)}`
-  const claimed = yield* attempt(step, () => mkdir(pathOf(to, newName), claimMode)).pipe(
+  yield* attempt(step, () => mkdir(pathOf(to, newName), claimMode)).pipe(
     Effect.catchTag("Conflict", (conflict) =>
       Effect.gen(function* () {
         const there = yield* openChild(to, newName)
         if (there === null || !isClaim(yield* statusOf(there))) return yield* conflict
       }),
     ),
-    Effect.andThen(openChild(to, newName)),
   )
-  if (claimed === null) return yield* new UnknownOutcome({ step, detail: "the claim has disappeared" })
   const source = yield* openChild(from, name)
   const { identity } = yield* statusOf(moved)
   if (source === null || (yield* statusOf(source)).identity !== identity) {

@@ -77,7 +77,15 @@ export const openRegistry = Effect.fnUntraced(function* (path: string, root: str
     const old = items.get(record.itemId)
     if (old?.identity !== undefined) identities.delete(old.identity)
     items.set(record.itemId, record)
-    if (record.identity !== undefined) identities.set(record.identity, record.itemId)
+    if (record.identity !== undefined) {
+      // Without a time of birth, an inode that is reused is the identity of the item whose directory was deleted, too.
+      const earlier = items.get(identities.get(record.identity) ?? "")
+      if (earlier !== undefined) {
+        const { identity: _, ...others } = earlier
+        items.set(earlier.itemId, others)
+      }
+      identities.set(record.identity, record.itemId)
+    }
     if (record.projectId === undefined) return
     projects.set(record.projectId, record.itemId)
     highest = Math.max(highest, record.projectId)
@@ -102,13 +110,18 @@ export const openRegistry = Effect.fnUntraced(function* (path: string, root: str
       constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_APPEND,
       0o600,
     )
-    const texts = [textOf({ registry: 1, root }), ...[...items.values()].map(textOf)]
-    await next.writeFile(texts.join(""))
-    await next.sync()
-    await rename(unfinished, path)
-    const directory = await open(dirname(path))
-    await directory.sync().finally(() => directory.close())
-    return next
+    try {
+      const texts = [textOf({ registry: 1, root }), ...[...items.values()].map(textOf)]
+      await next.writeFile(texts.join(""))
+      await next.sync()
+      await rename(unfinished, path)
+      const directory = await open(dirname(path))
+      await directory.sync().finally(() => directory.close())
+      return next
+    } catch (error) {
+      await next.close()
+      throw error
+    }
   }
   const mutex = yield* Semaphore.make(1)
   return {

@@ -11,6 +11,9 @@ const maxOutput = 4 * 1024 * 1024
 /** How much of a program's output an error quotes, in characters. */
 const maxQuoted = 300
 
+/** No more processes, open files or memory, which may pass. */
+const exhausted = ["EAGAIN", "EMFILE", "ENFILE", "ENOMEM"]
+
 /** How a program ended, and its output. */
 export interface Ran {
   readonly code: number
@@ -35,7 +38,7 @@ export const givenDirectory = "/proc/self/fd/3/."
  * Runs a program to its end, whatever its exit code.
  *
  * @returns exit code and output. Fails with `Refused` if the program cannot be started, and with `UnknownOutcome` if it
- *   exceeds a bound or ends by a signal
+ *   exceeds a bound, ends by a signal, or cannot be started at the moment
  */
 export const runProgram = (
   program: string,
@@ -44,8 +47,10 @@ export const runProgram = (
 ): Effect.Effect<Ran, Refused | UnknownOutcome> => {
   const step = stepOf(program, args)
   return Effect.callback<Ran, Refused | UnknownOutcome>((resume) => {
-    const cannotRun = (reason: string) =>
-      resume(Effect.fail(new Refused({ step, detail: `it cannot be run: ${reason}` })))
+    const cannotRun = ({ code = "", message }: NodeJS.ErrnoException) => {
+      const about = { step, detail: `it cannot be run: ${message}` }
+      resume(Effect.fail(exhausted.includes(code) ? new UnknownOutcome(about) : new Refused(about)))
+    }
     // An empty component of PATH would be the working directory.
     const PATH = [process.env.PATH, "/usr/sbin:/sbin:/usr/bin:/bin"].filter(Boolean).join(":")
     const spawned = Result.try(() =>
@@ -56,7 +61,7 @@ export const runProgram = (
       }),
     )
     // For example, an argument contains a NUL, or there is no memory.
-    if (Result.isFailure(spawned)) return cannotRun((spawned.failure as Error).message)
+    if (Result.isFailure(spawned)) return cannotRun(spawned.failure as Error)
     const child = spawned.success
     // Destroys the pipes, too: a child of the program may hold them open.
     const stop = (detail: string) => {
@@ -74,7 +79,7 @@ export const runProgram = (
     }
     child.on("error", (error) => {
       clearTimeout(timer)
-      cannotRun(error.message)
+      cannotRun(error)
     })
     child.on("close", (code, signal) => {
       clearTimeout(timer)

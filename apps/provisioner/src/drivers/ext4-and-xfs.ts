@@ -45,6 +45,7 @@ export const projectQuotaSystem = (
       countsInodes: true,
     },
     ...projectQuotas({
+      mount,
       projectIds,
       project,
       tie: (given, id) =>

@@ -66,16 +66,17 @@ export const trashed = ({ trash }: OpenRoot): Effect.Effect<ReadonlyArray<Trashe
     names.map(trashedOf).filter((one) => one !== null),
   )
 
+/** Whether the directory at a path is this item's. Not if something other than a directory is there. */
+export const isAt = Effect.fnUntraced(function* (root: OpenRoot, path: string, itemId: string) {
+  const directory = yield* directoryAt(root, path).pipe(Effect.catchTag("Conflict", () => Effect.succeed(null)))
+  return directory !== null && (yield* ownerOf(root, directory, directory.status)) === itemId
+})
+
 /** Where an item's directory is: looks at its last known path, then at `candidate`, then in the trash. */
 export const whereabouts = Effect.fnUntraced(function* (root: OpenRoot, itemId: string, candidate?: string) {
   for (const path of new Set([root.registry.get(itemId)?.path, candidate])) {
     if (path === undefined) continue
-    const directory = yield* directoryAt(root, path).pipe(
-      // Something other than a directory is there.
-      Effect.catchTag("Conflict", () => Effect.succeed(null)),
-    )
-    if (directory !== null && (yield* ownerOf(root, directory, directory.status)) === itemId)
-      return { at: "path", path } as const
+    if (yield* isAt(root, path, itemId)) return { at: "path", path } as const
   }
   const removed = yield* findInTrash(root, itemId)
   if (removed === null) return { at: "nowhere" } as const

@@ -33,6 +33,7 @@ export const lustreSystem = (mount: string, projectIds: QuotaSystem["projectIds"
       countsInodes: true,
     },
     ...projectQuotas({
+      mount,
       projectIds,
       project,
       tie: Effect.fnUntraced(function* (directory, id) {

@@ -1,6 +1,7 @@
 /** What systems with project IDs share: an ID for each directory, verified before anything relies on it. */
+import { stat } from "node:fs/promises"
 import { Effect } from "effect"
-import type { Directory } from "../disk/directory.ts"
+import { type Directory, errorOf } from "../disk/directory.ts"
 import { Conflict, type DriverError, type Quotas, Refused } from "./driver.ts"
 import type { Place, QuotaSystem } from "./quota-system.ts"
 import type { QuotaRow } from "./quota-table.ts"
@@ -29,6 +30,8 @@ export const projectIdRange = ({
 
 /** The part of a quota system that follows from four commands. */
 export const projectQuotas = (commands: {
+  /** Where the file system is mounted whose quotas the commands set. */
+  readonly mount: string
   readonly projectIds: QuotaSystem["projectIds"]
   /** The ID of a directory, and whether new files in it inherit the ID. */
   readonly project: (
@@ -38,17 +41,20 @@ export const projectQuotas = (commands: {
   readonly row: (id: number) => Effect.Effect<QuotaRow, DriverError>
   readonly set: (id: number, quotas: Quotas) => Effect.Effect<void, DriverError>
 }) => {
-  const verified = ({ directory, projectId }: Place): Effect.Effect<void, DriverError> =>
-    Effect.flatMap(commands.project(directory), ({ id, inherits }) =>
-      id === projectId && inherits
-        ? Effect.void
-        : Effect.fail(
-            new Conflict({
-              step: `project ID of ${directory.path}`,
-              detail: `it is ${id}${inherits ? "" : ", which is not inherited"}; ${projectId} is expected`,
-            }),
-          ),
-    )
+  const verified = Effect.fnUntraced(function* ({ directory, projectId }: Place) {
+    const step = `project ID of ${directory.path}`
+    const [{ dev }, mounted] = yield* Effect.tryPromise({
+      try: () => Promise.all([directory.handle.stat(), stat(commands.mount)]),
+      catch: (cause) => errorOf(step, cause),
+    })
+    // The same ID exists there, too: limits would be set and read back, and never apply to this directory.
+    if (dev !== mounted.dev)
+      return yield* new Conflict({ step, detail: `it is not on the file system that is mounted at ${commands.mount}` })
+    const { id, inherits } = yield* commands.project(directory)
+    if (id === projectId && inherits) return
+    const detail = `it is ${id}${inherits ? "" : ", which is not inherited"}; ${projectId} is expected`
+    return yield* new Conflict({ step, detail })
+  })
   return {
     ...(commands.projectIds === undefined ? {} : { projectIds: commands.projectIds }),
     tiedTo: (directory) => Effect.map(commands.project(directory), ({ id }) => id),

@@ -71,7 +71,10 @@ export const trash = Effect.fnUntraced(function* (root: WritableRoot, item: Item
 export const restore = Effect.fnUntraced(function* (root: WritableRoot, item: Item) {
   const about = `restore ${item.itemId} to ${item.path}`
   const there = yield* directoryAt(root, item.path)
-  if (there !== null && (yield* isOf(root, there, item.itemId))) return "unchanged"
+  if (there !== null && (yield* isOf(root, there, item.itemId))) {
+    yield* root.registry.put(item.itemId, { path: item.path })
+    return "unchanged"
+  }
   const found = yield* findInTrash(root, item.itemId)
   if (found === null) return yield* new Conflict({ step: about, detail: "it is not in the trash" })
   const to = yield* parentOf(root, item.path)

@@ -49,13 +49,12 @@ export const openRoot = Effect.fnUntraced(function* (root: Root) {
   const top = yield* openAbsolute(path)
   if (top === null) return yield* new Refused({ step, detail: "it is missing: is the file system mounted?" })
   const trash = yield* openChild(top, trashName)
-  if (trash !== null) return { ...root, top, trash }
-  if (!registry.isEmpty())
+  if (trash === null && !registry.isEmpty())
     return yield* new Refused({ step, detail: `no ${trashName} in it: is the file system mounted?` })
   const { uid: owner, mode } = yield* statusOf(top)
   if (owner !== uid || (mode & 0o002) !== 0)
     return yield* new Refused({ step, detail: "it belongs to another user, or others may write it" })
-  if (isReader) return { ...root, top, trash }
+  if (trash !== null || isReader) return { ...root, top, trash }
   yield* makeChild(top, trashName)
   const made = yield* openChild(top, trashName)
   if (made === null) return yield* new UnknownOutcome({ step, detail: `${trashName} has disappeared` })

@@ -2,8 +2,8 @@
 import { Effect } from "effect"
 import { componentsBelow, namesIn, openBelow, openChild, statusOf } from "../disk/directory.ts"
 import type { Unlisted } from "./driver.ts"
-import { ownerOf } from "./find.ts"
-import { directoryAt, type OpenRoot } from "./root.ts"
+import { isAt, ownerOf } from "./find.ts"
+import type { OpenRoot } from "./root.ts"
 
 export const unlisted = Effect.fnUntraced(function* (root: OpenRoot, paths: ReadonlySet<string>) {
   const above = new Set([root.path])
@@ -20,10 +20,8 @@ export const unlisted = Effect.fnUntraced(function* (root: OpenRoot, paths: Read
     for (const one of yield* Effect.scoped(besides(root, path, isListed))) found.set(one.path, one)
   for (const { itemId, path } of root.registry.all()) {
     if (path === undefined || paths.has(path) || found.has(path)) continue
-    const there = yield* Effect.scoped(directoryAt(root, path)).pipe(
-      Effect.catchTag("Conflict", () => Effect.succeed(null)),
-    )
-    if (there !== null) found.set(path, { path, itemId })
+    const isThere = yield* Effect.scoped(isAt(root, path, itemId))
+    if (isThere) found.set(path, { path, itemId })
   }
   return [...found.values()].toSorted((one, other) => (one.path < other.path ? -1 : 1))
 })

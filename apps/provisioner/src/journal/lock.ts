@@ -1,6 +1,6 @@
 /**
- * A lock for one writer per directory: a socket in Linux's abstract namespace, which the kernel gives to one process of a host,
- * and releases when that process ends, however it ends. No file stays behind.
+ * A lock for one writer per directory: a socket in Linux's abstract namespace, which the kernel gives to one process of a host
+ * (of a network namespace, so of one pod), and releases when that process ends, however it ends. No file stays behind.
  */
 import { statSync } from "node:fs"
 import { createServer } from "node:net"

@@ -1,6 +1,6 @@
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs"
+import { appendFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { Effect } from "effect"
+import { Effect, Exit } from "effect"
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest"
 import { openRegistry, type Registry } from "../../src/disk/registry.ts"
 import type { DriverError } from "../../src/drivers/driver.ts"
@@ -48,6 +48,31 @@ describe("the registry", () => {
     expect(await refused("/other")).toBe("Refused")
     appendFileSync(path, '{"itemId":"b","projectId":7}\n')
     expect(await refused()).toBe("Refused")
+  })
+
+  test("takes an identity that occurs again for that of the item that was stored last, also after a restart", async () => {
+    await opened((registry) => registry.put("b", {}))
+    await opened((registry) => registry.put("a", { identity: "1:0", path: "/root/a" }))
+    // The directory of a was deleted, and that of b has its inode.
+    await opened((registry) => registry.put("b", { identity: "1:0", path: "/root/b" }))
+    const owner = () => opened((registry) => Effect.succeed(registry.byIdentity("1:0")?.itemId))
+    for (const identity of [undefined, "2:0"]) {
+      await opened((registry) => registry.put("a", identity === undefined ? { path: null } : { identity }))
+      expect(await owner()).toBe("b")
+    }
+  })
+
+  test("leaves no file open when it cannot be written", async () => {
+    const open = () => readdirSync("/proc/self/fd").length
+    await opened((registry) =>
+      Effect.gen(function* () {
+        mkdirSync(path)
+        const before = open()
+        for (let time = 0; time < 5; time++)
+          expect(Exit.isFailure(yield* Effect.exit(registry.put("a", {})))).toBe(true)
+        expect(open()).toBe(before)
+      }),
+    )
   })
 
   test("is not written by a process that only reads, and its first write omits superseded lines", async () => {

@@ -1,4 +1,5 @@
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { execFileSync } from "node:child_process"
+import { chmodSync, closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { until } from "@cscs/harness"
 import { Effect } from "effect"
@@ -37,6 +38,22 @@ describe("a program", () => {
 
   test("that is missing is refused", async () => {
     expect(await failed("/no/such/program")).toMatchObject({ _tag: "Refused" })
+  })
+
+  test("that cannot be started now, because too many files are open, has an unknown outcome", async () => {
+    const limited = (soft: string) => execFileSync("prlimit", ["--pid", String(process.pid), `--nofile=${soft}:`])
+    const [soft = ""] = /(?<=Max open files +)\d+/.exec(readFileSync("/proc/self/limits", "utf8")) ?? []
+    const files: Array<number> = []
+    limited("500")
+    try {
+      expect(() => {
+        for (;;) files.push(openSync("/dev/null", "r"))
+      }).toThrow("EMFILE")
+      expect(await failed("/bin/true")).toMatchObject({ _tag: "UnknownOutcome" })
+    } finally {
+      files.forEach(closeSync)
+      limited(soft)
+    }
   })
 
   test("that exits with a code other than 0 has its output quoted, and its outcome is unknown", async () => {

@@ -372,6 +372,24 @@ export const driverContract = (name: string, make: () => Promise<Subject>): void
       expect(readFileSync(`${entry.path}/data`, "utf8")).toBe("data")
     })
 
+    test("a directory that came back just before a crash is found at its path after the next restore", async () => {
+      const entry = await made("back/a")
+      await act((driver) => driver.trash(entry, "order"))
+      const name = (await act((driver) => driver.trashed())).find(({ itemId }) => itemId === entry.itemId)?.name
+      renameSync(`${subject.root}/.cscs-trash/${name}`, entry.path)
+      expect(await act((driver) => driver.restore(entry))).toBe("unchanged")
+      const { whereabouts } = await act((driver) => driver.look({ ...entry, path: `${entry.path}-new` }, false))
+      expect(whereabouts).toEqual({ at: "path", path: entry.path })
+    })
+
+    test("a folder at the path of an item's deleted directory is not unlisted as that item's", async () => {
+      const deleted = await made("deleted/a")
+      rmSync(deleted.path, { recursive: true })
+      const below = await made("deleted/a/b")
+      const found = await act((driver) => driver.unlisted(new Set([below.path])))
+      expect(found.filter(({ path }) => path === deleted.path)).toEqual([])
+    })
+
     test("an item without a directory cannot be removed, restored or moved", async () => {
       const entry = listed("nowhere/a")
       expect(await failure((driver) => driver.trash(entry, uuid()))).toBe("Conflict")
@@ -471,6 +489,16 @@ export const driverContract = (name: string, make: () => Promise<Subject>): void
       expect(used.bytes).toBeGreaterThanOrEqual(0n)
       expect(used.inodes === null).toBe(!countsInodes)
       expect(used.quotas).toEqual((await act((driver) => driver.readBack(entry)))?.quotas)
+    })
+
+    test("a root that others may write is refused, even after steps below it", async () => {
+      const entry = await made("open/a")
+      chmodSync(subject.root, 0o777)
+      try {
+        expect(await failure((driver) => driver.trash(entry, "order"))).toBe("Refused")
+      } finally {
+        chmodSync(subject.root, 0o755)
+      }
     })
 
     test("a root whose file system is not mounted is refused, and nothing is made below it", async () => {
