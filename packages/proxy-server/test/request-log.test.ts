@@ -31,6 +31,14 @@ const headersSent = async ({ sandbox }: TestedProxy, act: () => Promise<unknown>
 }
 
 describe("the request ID", () => {
+  test("is each request's own, even if the app's host passes one environment for all", async () => {
+    const { app } = await aProxy({ world: aWorld(10) })
+    const server = {}
+    const ask = async () => (await app.fetch(new Request(`http://proxy${list}`), server)).headers.get("X-Request-Id")
+    expect(new Set([await ask(), ...(await Promise.all([ask(), ask()]))]).size).toBe(3)
+    expect(server).toEqual({})
+  })
+
   test("is in every response, and in one log line", async () => {
     const proxy = await aProxy({ world: aWorld(10) })
     proxy.app.get("/broken", () => {

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process"
-import { chmodSync, closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { until } from "@cscs/harness"
 import { Effect } from "effect"
@@ -40,20 +40,16 @@ describe("a program", () => {
     expect(await failed("/no/such/program")).toMatchObject({ _tag: "Refused" })
   })
 
-  test("that cannot be started now, because too many files are open, has an unknown outcome", async () => {
-    const limited = (soft: string) => execFileSync("prlimit", ["--pid", String(process.pid), `--nofile=${soft}:`])
-    const [soft = ""] = /(?<=Max open files +)\d+/.exec(readFileSync("/proc/self/limits", "utf8")) ?? []
-    const files: Array<number> = []
-    limited("500")
-    try {
-      expect(() => {
-        for (;;) files.push(openSync("/dev/null", "r"))
-      }).toThrow("EMFILE")
-      expect(await failed("/bin/true")).toMatchObject({ _tag: "UnknownOutcome" })
-    } finally {
-      files.forEach(closeSync)
-      limited(soft)
-    }
+  test("that cannot be started now, because too many files are open, has an unknown outcome", () => {
+    const script = `
+      import { openSync } from "node:fs"
+      import { Effect } from "effect"
+      import { runProgram } from ${JSON.stringify(new URL("../../src/disk/run-program.ts", import.meta.url).href)}
+      try { for (;;) openSync("/dev/null", "r") } catch {}
+      process.stdout.write((await Effect.runPromise(Effect.flip(runProgram("/bin/true", []))))._tag)`
+    // In a process with a limit of its own.
+    const limited = ["-c", 'ulimit -n 200; exec "$0" "$@"', process.execPath, "--input-type=module", "-e", script]
+    expect(execFileSync("sh", limited, { cwd: import.meta.dirname, encoding: "utf8" })).toBe("UnknownOutcome")
   })
 
   test("that exits with a code other than 0 has its output quoted, and its outcome is unknown", async () => {

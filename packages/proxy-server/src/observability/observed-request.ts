@@ -32,16 +32,16 @@ export type Observer = (c: Context, respond: () => Response | Promise<Response>)
 /** The response header with the request's id. */
 export const requestIdHeader = "X-Request-Id"
 
-/** The apps that a request passes have a context each, but share its environment. */
-interface Environment {
-  observed?: ObservedRequest
+/** The apps that a request passes have a context each, but share it. Its environment may be that of the whole server. */
+const observed = Symbol("observed")
+interface Observable {
+  [observed]?: ObservedRequest
 }
 
 /** Returns the same object for each call with the same request. */
 export const observedRequest = (c: Context): ObservedRequest => {
-  c.env ??= {}
-  const environment: Environment = c.env
-  if (environment.observed !== undefined) return environment.observed
+  const raw: Request & Observable = c.req.raw
+  if (raw[observed] !== undefined) return raw[observed]
   const parent = parentOf(c.req.header("traceparent"))
   const request: ObservedRequest = {
     id: idOf(c.req.header("x-request-id")),
@@ -52,7 +52,7 @@ export const observedRequest = (c: Context): ObservedRequest => {
     mayDebug: undefined,
     responded: undefined,
   }
-  environment.observed = request
+  raw[observed] = request
   return request
 }
 
