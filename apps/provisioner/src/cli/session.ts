@@ -77,19 +77,15 @@ export interface Target {
   readonly places: unknown
 }
 
-const placesOf = ({ prefix, systems }: ProvisionerSettings, { system }: CycleScope) => ({
-  prefix,
-  systems: Object.fromEntries(
-    [...systems]
-      .filter(([name]) => system === undefined || name === system)
-      .map(([name, driver]) => {
-        const { registry: _, ...place } = driver
-        if (place.type !== "vast") return [name, place]
-        const { login: __, tls: ___, ...api } = place
-        return [name, api]
-      }),
-  ),
-})
+const targetOf = ({ prefix, systems }: ProvisionerSettings, scope: CycleScope): Target => {
+  const selected = [...systems].filter(([name]) => scope.system === undefined || name === scope.system)
+  const places = selected.map(([name, { registry: _, ...place }]) => {
+    if (place.type !== "vast") return [name, place]
+    const { login: __, tls: ___, ...api } = place
+    return [name, api]
+  })
+  return { scope, places: { prefix, systems: Object.fromEntries(places) } }
+}
 
 /** For commands that read nothing but the disk: no lock, no clients. */
 export const diskSession = Effect.fnUntraced(function* (flags: Omit<ScopeFlags, "maxRemovals">) {
@@ -120,8 +116,8 @@ export const readSession = Effect.fnUntraced(function* (
       },
     })
   })
-  const target: Target = { scope, places: placesOf(settings, scope) }
-  return { settings, scope, target, systems, proxy, readList: listReader(proxy, systems, scope), planNow }
+  const readList = listReader(proxy, systems, scope)
+  return { settings, scope, target: targetOf(settings, scope), systems, proxy, readList, planNow }
 })
 
 /**
@@ -136,7 +132,7 @@ export const writeSession = Effect.fnUntraced(function* <E = never>(
 ) {
   const settings = yield* loadSettings(Option.getOrUndefined(flags.config))
   const scope = scopeOf(flags)
-  yield* confirm({ scope, places: placesOf(settings, scope) })
+  yield* confirm(targetOf(settings, scope))
   yield* makeStateDirectory(settings.statePath)
   yield* holdLock(settings.statePath)
   // Two provisioners with different state directories could share a root.
