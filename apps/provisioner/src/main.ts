@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** The executable: the command line and its exit codes. */
-import { escapeControls } from "@cscs/proxy-server"
+import { escapeLines } from "@cscs/proxy-server"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Effect, Exit } from "effect"
@@ -36,8 +36,8 @@ for (const [signal, number] of [
     codeOfSignal ??= 128 + number
   })
 
-/** The lines of a message are our own; text in it may come from an upstream, a program or the disk. */
-const report = (message: string) => process.stderr.write(`${message.split("\n").map(escapeControls).join("\n")}\n`)
+/** A message may quote an upstream, a program or the disk. */
+const report = (message: string) => process.stderr.write(`${escapeLines(message)}\n`)
 
 /** Only `run` is done when a signal stops it: any other command has not done its work. */
 const exitCode = (exit: Exit.Exit<unknown, unknown>): number => {

@@ -159,7 +159,7 @@ test("an order that is not approved makes only the report's condition False if i
   expect(statuses[keyOf(active)]?.conditions.Reported.message).toBe(note)
 })
 
-test("an Update that waits for approval claims neither directory nor quota, since nobody has looked at them", () => {
+test("`DirectoryReady` and `QuotaApplied` are unknown for an Update that waits for approval, because no cycle has looked", () => {
   const updating = anEntry({ status: "updating", ...waiting, newQuotas: anEntry().quotas })
   const active = anEntry()
   const conflict = after(active, { item: planOf(active, { sign: "!", acts: [], note: "something else is there" }) })

@@ -1,5 +1,5 @@
 /** The command line and its commands. */
-import { escapeControls } from "@cscs/proxy-server"
+import { escapeLines } from "@cscs/proxy-server"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Effect, Exit } from "effect"
@@ -32,8 +32,8 @@ const storageProxy = Command.make("storage-proxy").pipe(
   ]),
 )
 
-/** The lines of a message are our own; text in it may come from an upstream. */
-const report = (message: string) => process.stderr.write(`${message.split("\n").map(escapeControls).join("\n")}\n`)
+/** A message may quote an upstream. */
+const report = (message: string) => process.stderr.write(`${escapeLines(message)}\n`)
 
 /** The code of a command that the first signal ended before it was done. */
 let codeOfSignal: number | undefined

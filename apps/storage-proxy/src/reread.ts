@@ -91,7 +91,7 @@ export const rereadSettings = Effect.fnUntraced(function* (options: {
   yield* Effect.forkScoped(Effect.forever(look))
 })
 
-/** Changes with the files, which are not read for it. Links are followed: Kubernetes swaps the directory's link. */
+/** A text that changes whenever a file does; none is read. Links are followed: Kubernetes swaps the directory's link. */
 export const stampOf = (files: ReadonlyArray<string>): Effect.Effect<string> =>
   Effect.map(
     Effect.promise(() => Promise.all(files.map((file) => stat(file, { bigint: true }).catch(() => undefined)))),

@@ -2,21 +2,17 @@
 import { Notice } from "./components.tsx"
 import { count, span } from "./format.ts"
 import { isFailure } from "./proxy.ts"
-import { config, go, isTrouble, list, now, readAgain, readiness, upstreamNames } from "./store.ts"
+import { config, go, isListSource, isTrouble, list, now, readAgain, readiness, upstreamNames } from "./store.ts"
 
 export const HealthView = () => {
   const report = readiness.value
   const { age, readAt, etag, tree } = list.value
-  const troubles =
-    report === undefined || isFailure(report)
-      ? []
-      : Object.entries(report.upstreams).flatMap(([name, { status }]) =>
-          isTrouble(status)
-            ? [
-                `${name === "issuer" ? "Sign-ins and new tokens may be refused" : "The list may be out of date"}: ${upstreamNames[name] ?? name} is ${status}.`,
-              ]
-            : [],
-        )
+  const troubles = Object.entries(report === undefined || isFailure(report) ? {} : report.upstreams)
+    .filter(([, { status }]) => isTrouble(status))
+    .map(([name, { status }]) => {
+      const effect = isListSource(name) ? "The list may be out of date" : "Sign-ins and new tokens may be refused"
+      return `${effect}: ${upstreamNames[name] ?? name} is ${status}.`
+    })
   return (
     <div class="scroll">
       {report === undefined && <Notice>Loading readiness.</Notice>}

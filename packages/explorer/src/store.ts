@@ -196,11 +196,13 @@ export const staleness = computed(() => {
     ...(known === undefined
       ? []
       : Object.entries(known.upstreams)
-          .filter(([name, { status }]) => name !== "issuer" && isTrouble(status))
+          .filter(([name, { status }]) => isListSource(name) && isTrouble(status))
           .map(([name, { status, detail = "" }]) => `${upstreamNames[name] ?? name} is ${status}: ${detail}`)),
   ]
 })
-/** Whether an upstream with this status does not do its work. All but the issuer then make the list stale. */
+/** Whether the list is read from an upstream; the issuer only decides who may read it. */
+export const isListSource = (name: string): boolean => name !== "issuer"
+/** Whether an upstream with this status does not do its work. */
 export const isTrouble = (status: string): boolean => status === "failing" || status === "slow"
 export const upstreamNames: Readonly<Record<string, string>> = {
   waldur: "Waldur",

@@ -47,7 +47,7 @@ export { ConfigurationInvalid, ConfigurationProblem } from "./config-sources/con
 export type { ConfigurationSources } from "./config-sources/sources.ts"
 export { Lifecycle } from "./http/lifecycle.ts"
 export type { AppServices } from "./http/run-effect.ts"
-export { escapeControls } from "./observability/escape-controls.ts"
+export { escapeControls, escapeLines } from "./observability/escape-controls.ts"
 export { type LogEvent, logEvent, logEvents } from "./observability/log-events.ts"
 export { LogThreshold } from "./observability/log-threshold.ts"
 export { isSecretName, mask, masker, maskValue, secretsIn } from "./observability/mask-secrets.ts"

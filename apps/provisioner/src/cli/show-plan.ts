@@ -5,12 +5,12 @@ import type { Act, Plan } from "../plan/plan.ts"
 /**
  * A value as JSON. Bigints, which are quotas, become decimal strings.
  *
- * @param without names of fields that are left out, at any depth
+ * @param omitted the names of the fields to leave out, at any depth
  */
-export const jsonWithBigints = (value: unknown, without: ReadonlyArray<string> = []): string =>
+export const jsonWithBigints = (value: unknown, omitted: ReadonlyArray<string> = []): string =>
   JSON.stringify(
     value,
-    (key, inner: unknown) => (without.includes(key) ? undefined : typeof inner === "bigint" ? String(inner) : inner),
+    (key, inner: unknown) => (omitted.includes(key) ? undefined : typeof inner === "bigint" ? String(inner) : inner),
     2,
   )
 

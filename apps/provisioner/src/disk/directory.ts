@@ -112,7 +112,7 @@ export const statusOf = (directory: Directory): Effect.Effect<DirectoryStatus, D
     return { uid: Number(uid), gid: Number(gid), mode: Number(mode & 0o7777n), identity: `${ino}:${birthtimeNs}` }
   })
 
-/** Sets owner and group before the mode, which is not for an earlier group. `Conflict` if what is read back differs. */
+/** Sets owner and group, then the mode, which an earlier group must never get. `Conflict` if what is read back differs. */
 export const setOwnerAndMode = Effect.fnUntraced(function* (
   directory: Directory,
   wanted: { readonly uid: number; readonly gid: number; readonly mode: number },

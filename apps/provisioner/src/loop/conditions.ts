@@ -99,8 +99,7 @@ const notExamined = (entry: StorageEntry): Assessments => {
 
 const assess = (entry: StorageEntry, item: PlanItem | undefined, result: ItemResult | undefined): Assessments => {
   const failed = result?.results.find(({ outcome }) => !isSuccess(outcome))
-  const detail = failed?.detail ?? item?.note
-  const message = detail === undefined ? {} : { message: detail }
+  const message = messageOf(failed?.detail ?? item?.note)
   const decision = decide(entry)
   const directory = directoryCondition(entry, decision, item, result, failed, message)
   // During an Update the new quotas are applied.
@@ -110,12 +109,13 @@ const assess = (entry: StorageEntry, item: PlanItem | undefined, result: ItemRes
     DirectoryReady: directory,
     QuotaApplied: isWithoutQuota ? { status: "Unknown", reason: "NoQuotaListed" } : directory,
     Reported: item?.isOnlyOrder
-      ? { status: "False", reason: "NeedsPerson", ...(item.note === undefined ? {} : { message: item.note }) }
+      ? { status: "False", reason: "NeedsPerson", ...messageOf(item.note) }
       : reportCondition(entry, result, message),
   }
 }
 
 type Message = Pick<Assessment, "message">
+const messageOf = (message: string | undefined): Message => (message === undefined ? {} : { message })
 
 /** @param failed the item's act that failed in this cycle, if any */
 const directoryCondition = (

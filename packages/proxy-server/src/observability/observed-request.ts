@@ -32,7 +32,7 @@ export type Observer = (c: Context, respond: () => Response | Promise<Response>)
 /** The response header with the request's id. */
 export const requestIdHeader = "X-Request-Id"
 
-/** The apps that a request passes have a context each, but share it. Its environment may be that of the whole server. */
+/** Kept in the `Request`, which the apps that handle it share: each has a context, and a host may have one environment for all. */
 const observed = Symbol("observed")
 interface Observable {
   [observed]?: ObservedRequest

@@ -90,13 +90,13 @@ export const explanationResponse = Effect.fn("explanationResponse")(function* (u
   const last = (yield* Snapshots).lastRead()
   const held = yield* inputOf(last)
   const explanation = yield* explanationIn(held ?? (yield* Effect.scoped(inputReadNow(last?.taken.snapshot))), uuid)
-  const snapshot = last?.taken.snapshot
   const offerings = new Set(explanation.found.map(({ offeringSlug }) => offeringSlug))
+  const { guarded = [], entries } = last?.taken.snapshot ?? {}
   // Waldur may no longer show an entry that a guard keeps in the list.
-  for (const { offeringSlug } of snapshot?.guarded ?? [])
-    if (chunksOf(snapshot?.entries.chunks ?? [], offeringSlug).some(({ resources }) => resources.includes(uuid)))
-      offerings.add(offeringSlug)
-  if (offerings.size === 0) return undefined
+  const isKept = (offeringSlug: string) =>
+    chunksOf(entries?.chunks ?? [], offeringSlug).some(({ resources }) => resources.includes(uuid))
+  const concerned = guarded.filter(({ offeringSlug }) => offerings.has(offeringSlug) || isKept(offeringSlug))
+  if (offerings.size + concerned.length === 0) return undefined
   const text = masker(secretsIn(settings))
   const shown = <A extends Finding<string>>(finding: A): A => ({
     ...finding,
@@ -106,9 +106,7 @@ export const explanationResponse = Effect.fn("explanationResponse")(function* (u
   const now = yield* steadyMillis
   return {
     origin: held === undefined ? "waldur" : "snapshot",
-    guarded: (snapshot?.guarded ?? [])
-      .filter(({ offeringSlug }) => offerings.has(offeringSlug))
-      .map((system) => guardedInWords(system, now)),
+    guarded: concerned.map((system) => guardedInWords(system, now)),
     found: explanation.found.map((one) => ({
       ...one,
       notes: maskValue(one.notes, text),

@@ -1,12 +1,12 @@
 /** Groups placed resources by tenant and customer, in list order, and aggregates what the parent entries need. */
 
 import { type StorageNames, storageNames } from "../entry/storage-names.ts"
+import { getOrMake } from "../get-or-make.ts"
 import { stateOf } from "../rules/lifecycle.ts"
 import { parentDirectory } from "../rules/mount-path.ts"
 import type { ModelSettings } from "../settings.ts"
 import type { WaldurResource } from "../waldur/resource.ts"
 import { addNaming, type CustomerDirectories, type NamingCandidates, noCandidates } from "./customers.ts"
-import { getOrMake } from "./get-or-make.ts"
 import { collect, compare, flatMapLazily, inOrder } from "./order.ts"
 import { type Pass, pass } from "./pass.ts"
 import { byAge, byTenant, isFromWaldur, type PlacedResource } from "./place.ts"

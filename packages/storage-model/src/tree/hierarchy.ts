@@ -3,6 +3,7 @@
  * cost of what they touch; `buildHierarchy` builds it once.
  */
 import { gidOf } from "../entry/entry-identity.ts"
+import { getOrMake } from "../get-or-make.ts"
 import type { Skipped, Warning } from "../report/finding.ts"
 import { isGid } from "../rules/gid.ts"
 import { isRemoval } from "../rules/lifecycle.ts"
@@ -16,7 +17,6 @@ import { type CustomerSlice, identityOf, type PlacedEntry } from "./customer-tre
 import { type CustomerList, customerDirectories } from "./customers.ts"
 import { type Directory, DirectoryTree } from "./directory-tree.ts"
 import { findingList, findingOf } from "./findings.ts"
-import { getOrMake } from "./get-or-make.ts"
 import { type CustomerGroup, GroupedResources, type TenantGroup } from "./group.ts"
 import { ClaimedDirectories, claimsOfProtected, type Occupancy, type ProtectedPath } from "./occupancy.ts"
 import { flatMapLazily } from "./order.ts"

@@ -1,5 +1,6 @@
 /** Places a resource in the tree: its storage system, data type and directories, or why it has no place. */
 import { Result } from "effect"
+import { getOrMake } from "../get-or-make.ts"
 import { type Problem, problem } from "../report/finding.ts"
 import { dataTypeOf } from "../rules/data-type.ts"
 import { stateRuling } from "../rules/lifecycle.ts"
@@ -9,7 +10,6 @@ import type { ModelSettings } from "../settings.ts"
 import { microsecondsOf } from "../waldur/instant.ts"
 import type { WaldurResource } from "../waldur/resource.ts"
 import { dashedUuid } from "../waldur/uuid.ts"
-import { getOrMake } from "./get-or-make.ts"
 import { compare } from "./order.ts"
 
 /** A resource whose tenant is known. */

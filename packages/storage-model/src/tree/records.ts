@@ -62,7 +62,7 @@ export const noRecords = (uuid: string | undefined, resources: Array<WaldurResou
 /** Resets all results and keeps the records. */
 export const clearResults = (records: ResourceRecords): void => {
   const { uuid, resources, malformed } = records
-  Object.assign(records, { ...noRecords(uuid, resources), malformed })
+  Object.assign(records, noRecords(uuid, resources), { malformed })
 }
 
 /**

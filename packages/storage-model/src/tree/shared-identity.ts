@@ -1,7 +1,8 @@
 /** Finds identities that must be unique but are shared: a GID of several project slugs, or a slug of several projects. */
+
+import { addTo } from "../get-or-make.ts"
 import { type Remark, remark, shown, type Warning } from "../report/finding.ts"
 import type { WaldurResource } from "../waldur/resource.ts"
-import { addTo } from "./get-or-make.ts"
 import { compare, flatMapLazily } from "./order.ts"
 
 /** One holder of an identity. */

@@ -1,8 +1,8 @@
 /** Schemas of Waldur's resources, and the decoder that skips malformed rows one by one. */
 import { Result, Schema, SchemaIssue, SchemaTransformation } from "effect"
+import { getOrMake } from "../get-or-make.ts"
 import { cut, type Problem, problem, type Skipped } from "../report/finding.ts"
 import { badData, isRefusal, ofOneRecord } from "../rules/ruling.ts"
-import { getOrMake } from "../tree/get-or-make.ts"
 import { isJsonObject, property } from "./json-object.ts"
 import { dashedUuid, isUuid } from "./uuid.ts"
 
