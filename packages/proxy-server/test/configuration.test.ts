@@ -62,7 +62,6 @@ const refusalOf = async (given: Given): Promise<ConfigurationInvalid & { readonl
   if (error._tag === "None") throw new Error(`a defect: ${exit.cause}`)
   return Object.assign(error.value, { file })
 }
-/** `path: found -> allowed` of each problem. */
 const problemsOf = async (given: Given) => (await refusalOf(given)).problems
 const pathsOf = async (given: Given) => (await problemsOf(given)).map(({ path }) => path)
 
