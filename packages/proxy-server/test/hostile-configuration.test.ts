@@ -360,8 +360,8 @@ describe("a text setting", () => {
   })
 
   test("has no control character and a bounded length, wherever it is used", async () => {
-    for (const path of ["agent_header", "auth.keycloak_client_id", "hpc_user_api.oidc_scope", "cache.path"]) {
-      for (const value of ["a\nX-Evil: 1", "a\u0000b", "a\u001b[2J", "x".repeat(5000)]) {
+    for (const path of ["agent_header", "auth.keycloak_realm", "hpc_user_api.oidc_scope", "cache.path"]) {
+      for (const value of ["a\nX-Evil: 1", "a\u0000b", "a\u001b[2J", "a\ud800b", "x".repeat(5000)]) {
         expect([path, await pathsOf(placed(path, value))]).toEqual([path, [path]])
       }
     }

@@ -85,7 +85,8 @@ export const gid = wholeNumber(1, largestGid)
 
 /** Linux accepts no longer path, and no setting is longer than one. */
 const longestText = 4096
-const control = /\p{Cc}/u
+// Half a surrogate pair has no encoding: `encodeURIComponent` throws.
+const control = /[\p{Cc}\p{Cs}]/u
 
 /**
  * What is wrong with a text, in words that quote nothing of it; `undefined` if nothing is. HTTP, a terminal or a path would
