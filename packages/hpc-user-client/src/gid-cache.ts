@@ -75,8 +75,8 @@ export const makeGidCache = Effect.fnUntraced(function* (
       for (const batch of plan.batches) {
         waiting.set(batches.begin(batch, Effect.provideContext(request(batch), context)), [...batch])
       }
-      for (const [batch, awaited] of waiting) {
-        if (batch !== undefined) addResults(lookup, yield* batch, awaited)
+      for (const [inFlight, names] of waiting) {
+        if (inFlight !== undefined) addResults(lookup, yield* inFlight, names)
       }
       return lookup
     }),

@@ -55,17 +55,17 @@ const checkWaldur = (settings: ProxySettings): Effect.Effect<Checked> =>
     const waldur = yield* WaldurClient
     const { cacheStats } = yield* GidSource
     const calls: Array<MeasuredCall> = []
-    const taken = <A, E, R>(call: MeasuredCall["call"], effect: Effect.Effect<A, E, R>) =>
+    const recorded = <A, E, R>(call: MeasuredCall["call"], effect: Effect.Effect<A, E, R>) =>
       Effect.flatMap(measured(call, effect), ({ result, took }) => {
         calls.push(took)
         return Effect.fromResult(result)
       })
     const reading = Effect.gen(function* () {
       const read = yield* Effect.all(
-        [versionOf(taken("version", waldur.version())), taken("offerings", waldur.offerings())],
+        [versionOf(recorded("version", waldur.version())), recorded("offerings", waldur.offerings())],
         { concurrency: "unbounded" },
       )
-      return [...read, yield* taken("first read", firstRead)] as const
+      return [...read, yield* recorded("first read", firstRead)] as const
     })
     const found = yield* Effect.result(reading)
     if (Result.isFailure(found)) {
