@@ -167,6 +167,20 @@ describe("an HTTP status", () => {
     }),
   )
 
+  it.live(
+    "of 503 with a Retry-After beyond three attempts' time is retried, since a call has three minutes at least",
+    () =>
+      Effect.gen(function* () {
+        const server = yield* mockServer
+        server.responses = [
+          (_, response) => response.writeHead(503, { "retry-after": "2" }).end("{}"),
+          lines(entries(1)),
+        ]
+        const client = yield* clientOf(server, { attemptTimeout: "500 millis" })
+        expect((yield* client.entries()).total).toBe(1)
+      }),
+  )
+
   for (const [status, tag, requests] of [
     [502, "ProxyUnavailable", 3],
     [503, "ProxyUnavailable", 3],
@@ -412,6 +426,18 @@ describe("a token by client credentials", () => {
       expect(error).toMatchObject({ _tag: "ProxyRejected", status: 401 })
       expect(error.message + JSON.stringify(error)).not.toMatch(/token-\d/)
       expect(server.seen.length).toBe(2)
+    }),
+  )
+
+  it.live("whose issuer has no metadata fails with the issuer's URL, not with a refusal by the proxy", () =>
+    Effect.gen(function* () {
+      const [server, issuer] = [yield* mockServer, yield* mockServer]
+      issuer.responses = [(_, response) => response.writeHead(404).end()]
+      const client = yield* clientOf(server, { auth: auth(`${issuer.url}/realms/x`) })
+      const { message } = yield* Effect.flip(client.entries())
+      expect(message).toBe(
+        `GET ${issuer.url}/realms/x/.well-known/openid-configuration was refused with 404: Not Found`,
+      )
     }),
   )
 
