@@ -153,15 +153,23 @@ describe("a customer without a usable name in its first resource", () => {
 })
 
 describe("two customers with one slug", () => {
+  const rows = [
+    aResource({ uuid: uuidNumber(1), project_slug: "one" }),
+    aResource({ uuid: uuidNumber(2), project_slug: "two", customer_uuid: uuidNumber(9) }),
+  ]
+
   it("share a directory, with a warning", () => {
-    const rows = [
-      aResource({ uuid: uuidNumber(1), project_slug: "one" }),
-      aResource({ uuid: uuidNumber(2), project_slug: "two", customer_uuid: uuidNumber(9) }),
-    ]
     const tree = treeOf(rows, listing(physics))
     expect(only(customersOf(tree)).itemId).toBe(customerId)
     expect(tree.warnings).toEqual([
       expect.objectContaining({ code: "shared-mount-point", field: "customer_slug", found: "university-physics" }),
+    ])
+  })
+
+  it("share a directory, with a warning, even if neither is in the list", () => {
+    expect(treeOf(rows, listing()).warnings.map(({ code }) => code)).toEqual([
+      "shared-mount-point",
+      "customer-fallback",
     ])
   })
 

@@ -157,8 +157,8 @@ export const addNaming = (group: NamingCandidates, resource: WaldurResource, ind
 
 /**
  * The customer of the resources with one customer slug: looked up in their offering's list by UUID, or by slug if no
- * resource with a UUID identifies it. A customer that is not in the list, or whose list could not be read, takes its name from the
- * resource, with a remark unless the token may not read the list. So the tree stays complete.
+ * resource with a UUID identifies it. A customer that is not in the list, or whose list could not be read, takes its name
+ * from the resource, with a remark unless the token may not read the list. So the tree stays complete.
  */
 export const customerOf = (
   { firstWithUuid, namingWithUuid, namingWithoutUuid, uuids }: NamingCandidates,
@@ -167,13 +167,13 @@ export const customerOf = (
 ): Ruling<Customer> | Refusal => {
   const naming = namingWithUuid ?? namingWithoutUuid ?? firstWithUuid ?? first
   const customer = namedBy(naming)
-  if (isRefusal(customer) || customer.remarks.length > 0) return customer
+  if (isRefusal(customer)) return customer
   const { itemId } = customer.value
   const conflicting = uuids.find((uuid) => uuid !== itemId)
   if (conflicting === undefined) return customer
   const reason = `two customers have this slug and share a directory: ${itemId} and ${conflicting}`
   const conflict = remark("shared-mount-point", "customer_slug", first.customer_slug, reason)
-  return { ...customer, remarks: [conflict] }
+  return { ...customer, remarks: [...customer.remarks, conflict] }
 }
 
 const customerNamedBy = (
