@@ -156,9 +156,9 @@ export const addNaming = (group: NamingCandidates, resource: WaldurResource, ind
 }
 
 /**
- * The customer of the resources with one customer slug: looked up in their offering's list by UUID, or by slug if no
- * resource with a UUID identifies it. A customer that is not in the list, or whose list could not be read, takes its name
- * from the resource, with a remark unless the token may not read the list. So the tree stays complete.
+ * The customer of the resources with one customer slug: looked up in their offering's list by UUID, or by slug if no UUID
+ * identifies it. A customer that is not in the list, or whose list could not be read, takes its name from the resource, with
+ * a remark unless the token may not read the list. So the tree stays complete.
  */
 export const customerOf = (
   { firstWithUuid, namingWithUuid, namingWithoutUuid, uuids }: NamingCandidates,
