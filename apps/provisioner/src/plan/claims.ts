@@ -29,6 +29,7 @@ export const claimsOf = (
   const remembered = [...journal].flatMap(([itemId, { path, trash }]) =>
     trash === undefined && !removed.has(itemId) ? [{ itemId, path }] : [],
   )
+  const places = [...present, ...remembered]
   const byPath = Map.groupBy(present, ({ path }) => path)
   const byItem = Map.groupBy(present, ({ itemId }) => itemId)
   return {
@@ -47,8 +48,7 @@ export const claimsOf = (
       return `the entry ${other === undefined ? "that is not understood" : `of ${other}`} has the same itemId`
     },
     otherBelow: (above, itemId) =>
-      [...present, ...remembered].find(({ itemId: other, path }) => other !== itemId && path?.startsWith(`${above}/`))
-        ?.path,
+      places.find(({ itemId: other, path }) => other !== itemId && path?.startsWith(`${above}/`))?.path,
   }
 }
 
