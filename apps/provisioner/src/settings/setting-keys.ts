@@ -38,7 +38,8 @@ export const settingKeys = {
     description: "The timeout of a report.",
   }),
   socksProxy: key("socks_proxy", proxyUrl, {
-    description: "The proxy for all calls; default: the environment's (`HTTPS_PROXY` and the like).",
+    description:
+      "The proxy for calls to the storage proxy, the issuer and Waldur; default: the environment's (`HTTPS_PROXY` and the like). VAST is called directly.",
   }),
   statePath: keyWithDefault("state_path", text, "/var/lib/storage-provisioner", {
     description: "The directory of the journal, the registries and the status. Outside of all roots; made if missing.",
@@ -48,7 +49,7 @@ export const settingKeys = {
   }),
   storageSystems: key("storage_systems", mapping, {
     description:
-      "By the system's name in entries: its `driver` (`directory`, `btrfs`, `lustre`, `vast`, `ext4`, `xfs`), its `root`, and the driver's own settings. Systems that are not named are left alone.",
+      "By the system's key in entries (`storageSystem.key`, lowercase): its `driver` (`directory`, `btrfs`, `lustre`, `vast`, `ext4`, `xfs`), its `root`, and the driver's own settings. Systems that are not named are left alone.",
   }),
   vastToken: key("vast.token", secret, { description: "VAST's API token." }),
   vastUser: key("vast.user", text, {
