@@ -28,7 +28,8 @@ export const settingKeys = {
   }),
   waldurApiUrl: key("waldur_api_url", httpUrl, { description: "Waldur's API, to which orders are reported." }),
   waldurApiToken: key("waldur_api_token", waldurToken, {
-    description: "The token of a Waldur user that may act on orders: a manager of the provider.",
+    description:
+      "The token of a Waldur user that may act on orders: one with the role OFFERING.MANAGER in each offering suffices.",
   }),
   waldurVerifySsl: keyWithDefault("waldur_verify_ssl", flag, true, { description: "Check Waldur's certificate." }),
   waldurCaFile: key("waldur_ca_file", text, {
