@@ -1,4 +1,5 @@
 /** Splits names into requests with URLs of bounded length. */
+import { withoutTrailingSlashes } from "@cscs/http-transport"
 
 /** The path of the export below the API's URL. */
 export const exportPath = "api/v1/export/waldur/projects"
@@ -19,7 +20,7 @@ export const planBatches = (
   apiUrl: string,
   names: Iterable<string>,
 ): { readonly batches: ReadonlyArray<ReadonlyArray<string>>; readonly tooLong: ReadonlyArray<string> } => {
-  const base = new URL(`${apiUrl.replace(/(?<!\/)\/+$/, "")}/${exportPath}`).href.length
+  const base = new URL(`${withoutTrailingSlashes(apiUrl)}/${exportPath}`).href.length
   const batches: Array<Array<string>> = []
   const tooLong: Array<string> = []
   let batch: Array<string> = []

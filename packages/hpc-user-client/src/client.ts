@@ -9,6 +9,7 @@ import {
   type Secret,
   type TlsProfile,
   urlForDisplay,
+  withoutTrailingSlashes,
 } from "@cscs/http-transport"
 import { Context, Duration, Effect, Layer } from "effect"
 import { exportPath, planBatches } from "./batches.ts"
@@ -100,7 +101,7 @@ const makeHpcUserClient = Effect.fnUntraced(function* (options: HpcUserClientOpt
   const deadline =
     options.deadline ?? Duration.max(Duration.minutes(2), Duration.times(Duration.fromInputUnsafe(attemptTimeout), 3))
   const retry = options.retry ?? defaultRetryPolicy
-  const baseUrl = `${options.apiUrl.replace(/(?<!\/)\/+$/, "")}/`
+  const baseUrl = `${withoutTrailingSlashes(options.apiUrl)}/`
   const transport = yield* makeTransport({
     upstream,
     baseUrl,

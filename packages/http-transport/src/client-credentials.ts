@@ -8,6 +8,7 @@ import {
   discoveryRequest,
   processDiscoveryResponse,
 } from "oauth4webapi"
+import { withoutTrailingSlashes } from "./base-url.ts"
 import { NotJson, readErrorText, readJson } from "./body.ts"
 import { type CallPolicy, makeCallPolicy } from "./call-policy.ts"
 import { redactor, secretsOfUrl, urlForDisplay } from "./credentials.ts"
@@ -196,7 +197,7 @@ const discoverTokenUrl = (
   callPolicy: CallPolicy,
 ): Effect.Effect<string, TransportFailure> => {
   const url = new URL(issuer)
-  const call = describeCall(options, "GET", `${issuer.replace(/(?<!\/)\/+$/, "")}/.well-known/openid-configuration`)
+  const call = describeCall(options, "GET", `${withoutTrailingSlashes(issuer)}/.well-known/openid-configuration`)
   const attempt = async (signal: AbortSignal): Promise<string | TransportFailure> => {
     const response = await discoveryRequest(url, requestOptions(options, issuer, signal))
     if (!response.ok) {

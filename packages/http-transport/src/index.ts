@@ -20,6 +20,7 @@
  * )
  * ```
  */
+export { withoutTrailingSlashes } from "./base-url.ts"
 export { readErrorText, readJson, tellingNamesOf } from "./body.ts"
 export { type CallOrigin, CurrentCallOrigin } from "./call-origin.ts"
 export { type CallPolicy, type CallPolicyOptions, makeCallPolicy } from "./call-policy.ts"

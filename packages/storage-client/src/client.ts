@@ -10,6 +10,7 @@ import {
   secretNow,
   type TlsProfile,
   urlForDisplay,
+  withoutTrailingSlashes,
 } from "@cscs/http-transport"
 import { Context, Duration, Effect, Layer, Redacted, type Scope, type Stream } from "effect"
 import type { EntryList } from "./entry-list.ts"
@@ -110,7 +111,7 @@ export const makeStorageClient = Effect.fn("makeStorageClient")(function* ({
   retry = defaultRetryPolicy,
   ...options
 }: StorageClientOptions): Effect.fn.Return<StorageClient["Service"], InvalidProxy, Scope.Scope> {
-  const baseUrl = `${url.replace(/(?<!\/)\/+$/, "")}/`
+  const baseUrl = `${withoutTrailingSlashes(url)}/`
   const deadline =
     options.deadline ?? Duration.max(Duration.minutes(3), Duration.times(Duration.fromInputUnsafe(attemptTimeout), 3))
   const limits = { attemptTimeout, deadline, retry }

@@ -9,6 +9,7 @@ import {
   secretNow,
   type TlsProfile,
   urlForDisplay,
+  withoutTrailingSlashes,
 } from "@cscs/http-transport"
 import { Context, Duration, Effect, Layer, type Option, Schema, Semaphore } from "effect"
 import { makeCalls, type WaldurCalls } from "./calls.ts"
@@ -316,11 +317,7 @@ const make = Effect.fnUntraced(function* ({
   })
 })
 
-const normalizedApiUrl = (url: string) =>
-  `${url
-    .trim()
-    .replace(/(?<!\/)\/+$/, "")
-    .replace(/\/api$/, "")}/api/`
+const normalizedApiUrl = (url: string) => `${withoutTrailingSlashes(url.trim()).replace(/\/api$/, "")}/api/`
 
 const readVersion = Effect.fn("WaldurClient.version")(function* (
   calls: WaldurCalls,

@@ -2,7 +2,13 @@
  * VAST by its REST API: a quota is an object that is tied to a path. It is created once the directory is at its place, and
  * deleted before the directory is renamed, because VAST does not rename across the borders of quotas.
  */
-import { type HttpCall, makeTransport, type TlsProfile, type TransportFailure } from "@cscs/http-transport"
+import {
+  type HttpCall,
+  makeTransport,
+  type TlsProfile,
+  type TransportFailure,
+  withoutTrailingSlashes,
+} from "@cscs/http-transport"
 import { Effect, Redacted, Schema } from "effect"
 import { Conflict, type DriverError, type Quotas, Refused, UnknownOutcome } from "./driver.ts"
 import type { Place, QuotaSystem } from "./quota-system.ts"
@@ -62,7 +68,7 @@ export const vastSystem = Effect.fnUntraced(function* (settings: VastSettings) {
     "token" in login ? `Api-Token ${secret}` : `Basic ${Buffer.from(`${login.user}:${secret}`).toString("base64")}`
   const { call } = yield* makeTransport({
     upstream: "vast",
-    baseUrl: `${apiUrl.replace(/\/$/, "")}/api/${apiVersion}/`,
+    baseUrl: `${withoutTrailingSlashes(apiUrl)}/api/${apiVersion}/`,
     headers: { authorization },
     secrets: [Redacted.make(secret)],
     ...(tls === undefined ? {} : { tls }),

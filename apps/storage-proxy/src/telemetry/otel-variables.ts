@@ -1,6 +1,6 @@
 /** Reads OpenTelemetry's standard variables. */
 import { hostname } from "node:os"
-import { proxyForDisplay } from "@cscs/http-transport"
+import { proxyForDisplay, withoutTrailingSlashes } from "@cscs/http-transport"
 import manifest from "../../package.json" with { type: "json" }
 import type { Sampler } from "./sampling.ts"
 
@@ -139,7 +139,7 @@ const destinationOf = (
   if (endpoint.value === undefined) return undefined
   if (endpoint.isSpecial) return { url: endpoint.value, ...destination }
   const to = new URL(endpoint.value)
-  to.pathname = `${to.pathname.replace(/(?<!\/)\/+$/, "")}/v1/${signal.toLowerCase()}`
+  to.pathname = `${withoutTrailingSlashes(to.pathname)}/v1/${signal.toLowerCase()}`
   return { url: to.href, ...destination }
 }
 

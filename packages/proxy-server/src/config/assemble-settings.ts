@@ -1,5 +1,5 @@
 /** Assembles the settings from decoded values, and checks the rules that span several of them. */
-import { environmentProxies, environmentProxyWarnings } from "@cscs/http-transport"
+import { environmentProxies, environmentProxyWarnings, withoutTrailingSlashes } from "@cscs/http-transport"
 import { dashedUuid, isJsonObject, type ModelSettings, type StorageSystem } from "@cscs/storage-model"
 import { Struct } from "effect"
 import type { ConfigurationProblem } from "../config-sources/configuration-invalid.ts"
@@ -148,7 +148,7 @@ const authOf = (
     missing("auth.keycloak_client_id", "the client id, or auth.audience, while authentication is on")
   }
   // `keycloakUrl` has a default: it is undefined only if it was refused, and then so are the settings.
-  const realmUrl = `${values.keycloakUrl?.replace(/(?<!\/)\/+$/, "")}/realms/${encodeURIComponent(values.keycloakRealm)}`
+  const realmUrl = `${withoutTrailingSlashes(values.keycloakUrl ?? "")}/realms/${encodeURIComponent(values.keycloakRealm)}`
   return {
     disabled,
     realmUrl,
