@@ -294,6 +294,23 @@ describe("a list of pages", () => {
     }),
   )
 
+  it.live("of more than 256 MiB together is unexpected", () =>
+    Effect.gen(function* () {
+      const entry = anEntry(1, { more: "x".repeat(130 * 1024 * 1024) })
+      const body = gzipSync(JSON.stringify({ resources: [entry] }))
+      const { error, requests } = yield* failureOf((_, response) =>
+        response
+          .writeHead(200, {
+            ...headersOf(9, { "content-type": "application/json", "content-encoding": "gzip" }),
+            link: '<?snapshot=s>; rel="next", <?snapshot=s>; rel="last"',
+          })
+          .end(body),
+      )
+      expect(error).toMatchObject({ _tag: "UnexpectedResponse", detail: "pages of more than 268435456 bytes together" })
+      expect(requests).toBe(2)
+    }),
+  )
+
   it.live("with a link to another host is read from the proxy: only the link's query is used", () =>
     Effect.gen(function* () {
       const [server, other] = [yield* mockServer, yield* mockServer]
