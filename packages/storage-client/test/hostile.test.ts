@@ -176,7 +176,9 @@ describe("an HTTP status", () => {
           (_, response) => response.writeHead(503, { "retry-after": "2" }).end("{}"),
           lines(entries(1)),
         ]
-        const client = yield* clientOf(server, { attemptTimeout: "500 millis" })
+        // More retries than needed: on a busy machine an attempt may take longer.
+        const retry = { times: 10, base: "1 millis", cap: "5 millis", maxRetryAfter: "2 seconds" } as const
+        const client = yield* clientOf(server, { attemptTimeout: "500 millis", retry })
         expect((yield* client.entries()).total).toBe(1)
       }),
   )
