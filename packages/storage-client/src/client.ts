@@ -16,6 +16,7 @@ import { Context, Duration, Effect, Layer, Redacted, type Scope, type Stream } f
 import type { EntryList } from "./entry-list.ts"
 import type { StorageClientError } from "./errors.ts"
 import { type ListSource, listPath, readList } from "./read-list.ts"
+import { maxListBytes } from "./received.ts"
 import { type ListUpdate, type WatchOptions, watch } from "./watch.ts"
 
 /** How the client authenticates at the proxy. */
@@ -63,9 +64,6 @@ export interface StorageClientOptions extends Pick<CallPolicyOptions, "attemptTi
   /** For a connection, including proxy and TLS. Default 10 seconds. */
   readonly connectTimeout?: Duration.Input
 }
-
-/** Maximum size of a list in bytes, decoded: 100,000 entries have 150 MB. */
-const maxListBytes = 256 * 1024 * 1024
 
 /** The storage proxy's list of entries. */
 export class StorageClient extends Context.Service<

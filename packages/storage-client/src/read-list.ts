@@ -17,7 +17,7 @@ import {
   UnexpectedResponse,
 } from "./errors.ts"
 import { makeEntryReader } from "./read-entries.ts"
-import { linesType, maxEntries, type Received, receive, totalOf, wholeNumber } from "./received.ts"
+import { linesType, maxEntries, maxListBytes, type Received, receive, totalOf, wholeNumber } from "./received.ts"
 
 /** What a read of the list needs. */
 export interface ListSource {
@@ -108,12 +108,18 @@ const walk = Effect.fnUntraced(function* (source: ListSource, first: Response) {
   const reader = makeEntryReader()
   const snapshot = linkTo("last", first.link)?.get("snapshot")
   if (!snapshot) return yield* new UnexpectedResponse({ call, detail: "a page without a Link to its snapshot" })
-  let age = 0
+  let [age, bytes] = [0, 0]
   for (let page = first; ; ) {
     const incomplete = (detail: string) => new IncompleteList({ call, received: reader.count(), total, detail })
     const { received } = page
     const resources = received.kind === "page" ? property(received.body, "resources") : undefined
-    if (!Array.isArray(resources)) return yield* new UnexpectedResponse({ call, detail: "a page without resources" })
+    if (received.kind !== "page" || !Array.isArray(resources)) {
+      return yield* new UnexpectedResponse({ call, detail: "a page without resources" })
+    }
+    bytes += received.bytes
+    if (bytes > maxListBytes) {
+      return yield* new UnexpectedResponse({ call, detail: `pages of more than ${maxListBytes} bytes together` })
+    }
     age = Math.max(age, page.age)
     const next = linkTo("next", page.link)
     if (page.total !== total || linkTo("last", page.link)?.get("snapshot") !== snapshot) {

@@ -11,13 +11,16 @@ export type Received =
       EntryList,
       "entries" | "notUnderstood"
     >)
-  | { readonly kind: "page"; readonly body: unknown }
+  | { readonly kind: "page"; readonly body: unknown; readonly bytes: number }
   | { readonly kind: "unchanged" }
 
 export const linesType = "application/x-ndjson"
 
 /** Maximum characters of one entry's JSON, as in the proxy: four times the largest target item (64 kB). */
 const longestLine = 256 * 1024
+
+/** Maximum size of a list in bytes, decoded: 100,000 entries have 150 MB. */
+export const maxListBytes = 256 * 1024 * 1024
 
 /** Maximum number of entries of a list, far above any real one: bounds what a hostile server can make the client keep. */
 export const maxEntries = 1_000_000
@@ -40,7 +43,7 @@ export const receive = async (response: Response, call: string): Promise<Receive
   const unexpected = (detail: string) => new UnexpectedResponse({ call, detail })
   if (status === 304) return { kind: "unchanged" }
   const [type = ""] = (headers.get("content-type") ?? "").slice(0, longestType).toLowerCase().split(";")
-  if (type.trim() !== linesType) return { kind: "page", body: (await readJson(response, false)).body }
+  if (type.trim() !== linesType) return { kind: "page", ...(await readJson(response, false)) }
   const total = totalOf(headers)
   if (status !== 200 || total === undefined || total > maxEntries) {
     await response.body?.cancel()

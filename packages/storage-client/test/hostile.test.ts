@@ -176,7 +176,9 @@ describe("an HTTP status", () => {
           (_, response) => response.writeHead(503, { "retry-after": "2" }).end("{}"),
           lines(entries(1)),
         ]
-        const client = yield* clientOf(server, { attemptTimeout: "500 millis" })
+        // More retries than needed: on a busy machine an attempt may take longer.
+        const retry = { times: 10, base: "1 millis", cap: "5 millis", maxRetryAfter: "2 seconds" } as const
+        const client = yield* clientOf(server, { attemptTimeout: "500 millis", retry })
         expect((yield* client.entries()).total).toBe(1)
       }),
   )
@@ -291,6 +293,23 @@ describe("a list of pages", () => {
       server.responses = [pages(entries(5)), (_, response) => response.writeHead(502).end("{}")]
       const client = yield* clientOf(server)
       expect(yield* Effect.flip(client.entries())).toMatchObject({ _tag: "ProxyUnavailable" })
+    }),
+  )
+
+  it.live("of more than 256 MiB together is unexpected", () =>
+    Effect.gen(function* () {
+      const entry = anEntry(1, { more: "x".repeat(130 * 1024 * 1024) })
+      const body = gzipSync(JSON.stringify({ resources: [entry] }))
+      const { error, requests } = yield* failureOf((_, response) =>
+        response
+          .writeHead(200, {
+            ...headersOf(9, { "content-type": "application/json", "content-encoding": "gzip" }),
+            link: '<?snapshot=s>; rel="next", <?snapshot=s>; rel="last"',
+          })
+          .end(body),
+      )
+      expect(error).toMatchObject({ _tag: "UnexpectedResponse", detail: "pages of more than 268435456 bytes together" })
+      expect(requests).toBe(2)
     }),
   )
 
