@@ -1,7 +1,7 @@
 /** The panel of an entry: what it is, where each value comes from, and the next step. */
 import type { Explained, Explanation } from "@cscs/storage-model"
 import { useSignal } from "@preact/signals"
-import { useEffect, useRef } from "preact/hooks"
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks"
 import { Copy, Notice, Quantity, Status } from "./components.tsx"
 import { count, value } from "./format.ts"
 import { addressOf, explanationPath, type Failure, isFailure, readExplanation } from "./proxy.ts"
@@ -28,12 +28,19 @@ export const EntryView = ({ entryKey }: { entryKey: string }) => {
       isCurrent = false
     }
   }, [uuid, etag])
-  useEffect(() => panel.current?.focus(), [entryKey])
+  // Before the paint, which hides the opener on a narrow page and so takes its focus away.
+  useLayoutEffect(() => {
+    const [opened, opener] = [panel.current, document.activeElement as HTMLElement]
+    opened?.focus()
+    return () => {
+      if (!opened?.contains(document.activeElement)) return
+      const isThere = opener.isConnected && opener !== document.body
+      const next = isThere ? opener : document.querySelector<HTMLElement>('[role="row"][tabindex="0"]')
+      next?.focus()
+    }
+  }, [])
 
-  const close = () => {
-    go({ entry: "" })
-    document.querySelector<HTMLElement>('[role="row"][tabindex="0"]')?.focus()
-  }
+  const close = () => go({ entry: "" })
   const curl = `curl -sS ${config.value?.authentication ? '-H "Authorization: Bearer $TOKEN" ' : ""}${quoted(addressOf(explanationPath(uuid)))}`
   const explainLine = `storage-proxy explain ${quoted(mountPoint === "" ? uuid : mountPoint)}`
   const explained = outcome.value

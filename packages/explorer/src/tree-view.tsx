@@ -60,6 +60,8 @@ const useVirtualizer = (size: number, active: number) => {
     getScrollElement: () => scroller.current,
     estimateSize: () => rowHeight,
     overscan,
+    // The head covers a row's height of the grid.
+    scrollPaddingEnd: rowHeight,
     scrollToFn: elementScroll,
     observeElementRect,
     observeElementOffset,

@@ -110,6 +110,29 @@ describe("the explorer's tree", () => {
     expect(await focused(page)).toBe(name)
   })
 
+  it("scrolls until the focused row is wholly visible, at either end", async () => {
+    const page = await openTree()
+    await rows(page).nth(1).focus()
+    const isVisible = () =>
+      page.evaluate(() => {
+        const [row, grid, head] = [document.activeElement, ...document.querySelectorAll(".grid, .head")].map((one) =>
+          (one as Element).getBoundingClientRect(),
+        ) as [DOMRect, DOMRect, DOMRect]
+        return row.top >= head.bottom && row.bottom <= grid.bottom
+      })
+    for (const key of [
+      ...Array(20).fill("ArrowDown"),
+      "PageDown",
+      "End",
+      ...Array(20).fill("ArrowUp"),
+      "PageUp",
+      "Home",
+    ]) {
+      await page.keyboard.press(key)
+      await expect.poll(isVisible, { message: key }).toBe(true)
+    }
+  })
+
   it("shows the old and new quotas of an update, and the status of a removal", async () => {
     const page = await openTree("?status=updating")
     await page.locator("del").first().waitFor()
@@ -276,6 +299,37 @@ describe("the explorer's views", () => {
       if (name === "Problems") await page.getByRole("heading", { name: "Skipped" }).waitFor()
       expect(await violations(page)).toEqual([])
     }
+  })
+})
+
+describe("the entry's panel", () => {
+  it.each([
+    ["a row of the tree", "", ".level5", 1280],
+    ["a row of the tree on a narrow page", "", ".level5", 1000],
+    ["a link of a list", "?view=waiting", ".cards button.link", 1280],
+  ])("returns the focus to %s when Escape closes it", async (_, query, selector, width) => {
+    const page = await open(query, { viewport: { width, height: 700 } })
+    const opener = page.locator(selector).first()
+    await opener.focus()
+    await page.keyboard.press("Enter")
+    await page.locator("aside.entry:focus").waitFor()
+    await page.keyboard.press("Escape")
+    await page.locator("aside.entry").waitFor({ state: "detached" })
+    expect(await opener.evaluate((one) => one === document.activeElement)).toBe(true)
+  })
+
+  it("leaves the focus on a row that is clicked while it shows another entry", async () => {
+    const page = await openTree()
+    for (const at of [0, 1]) await page.locator(".level5").nth(at).click()
+    await page.locator("aside.entry:focus").waitFor()
+    await page.keyboard.press("Escape")
+    await page.locator("aside.entry").waitFor({ state: "detached" })
+    expect(
+      await page
+        .locator(".level5")
+        .nth(1)
+        .evaluate((one) => one === document.activeElement),
+    ).toBe(true)
   })
 })
 
