@@ -33,9 +33,16 @@ export interface Findings {
   readonly warnings: ReadonlyArray<Omit<Warning, "code">>
 }
 
+/** What the proxy knows about an entry. */
+export interface EntryExplanation extends Pick<Explanation, "found"> {
+  /** Why the list still has the last good entries of a storage system instead of what is explained. */
+  readonly guarded: ReadonlyArray<string>
+}
+
 /** Why there is no response to show. */
 export interface Failure {
-  readonly kind: "offline" | "signed out" | "forbidden" | "upstream" | "failed"
+  /** `forbidden` and `unknown` last; the others may pass. */
+  readonly kind: "offline" | "signed out" | "forbidden" | "unknown" | "failed"
   readonly what: string
   readonly remedy: string
 }
@@ -63,13 +70,13 @@ const failureOf = async (response: Response): Promise<Failure> => {
       }
     case 502:
       return {
-        kind: "upstream",
+        kind: "failed",
         what: `The proxy has no list because an upstream is failing.${reported}`,
         remedy: "Health shows which upstream. This page retries automatically.",
       }
     case 404:
       return {
-        kind: "failed",
+        kind: "unknown",
         what: `The proxy does not know this entry.${reported}`,
         remedy: "It may have been removed, or the proxy has no record of it: see Tree and Problems.",
       }
@@ -77,7 +84,7 @@ const failureOf = async (response: Response): Promise<Failure> => {
       return {
         kind: "failed",
         what: `The proxy responded with ${response.status}.${reported}`,
-        remedy: "Try again in a moment. The proxy's log has the reason.",
+        remedy: "This page retries automatically. The proxy's log has the reason.",
       }
   }
 }
@@ -100,16 +107,20 @@ const json = async <A extends object>(path: string, options: Options = {}, accep
   const response = await request(path, options)
   if (response === undefined) return offline
   if (!response.ok && response.status !== accepted) return failureOf(response)
-  return response.json().catch(() => offline)
+  const body: unknown = await response.json().catch(() => undefined)
+  return typeof body === "object" && body !== null ? (body as A) : offline
 }
 
 export const readConfig = () => json<ExplorerConfig>("explorer/config.json")
 
-/** Before the first list, the proxy sends the same report with status 503. */
-export const readReadiness = () => json<Readiness>("healthz/ready", {}, 503)
+/** Before the first list, the proxy sends the same report with status 503; a gateway's 503 has another body. */
+export const readReadiness = async (): Promise<Readiness | Failure> => {
+  const report = await json<Readiness>("healthz/ready", {}, 503)
+  return isFailure(report) || "upstreams" in report ? report : offline
+}
 
 export const readExplanation = (uuid: string, token: string | undefined) =>
-  json<Explanation>(explanationPath(uuid), { token })
+  json<EntryExplanation>(explanationPath(uuid), { token })
 export const explanationPath = (uuid: string): string => `api/storage-resources/${encodeURIComponent(uuid)}/explanation`
 
 /** Debug mode reads Waldur live, so this requests the smallest page, and only when the view is open. */

@@ -8,14 +8,35 @@ const lines = Array.from(
   { length: entries },
   (_, at) => `${JSON.stringify(entry(`/vast/store/${at}`, "project", null))}\n`,
 )
-const server = createServer((_, response) => response.end(lines.join("")))
-beforeAll(() => new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve)))
+/** What a gateway sends instead of the readiness report. */
+let [gatewayStatus, gatewayBody] = [0, ""]
+const server = createServer(({ url }, response) => {
+  if (url === "/healthz/ready") response.writeHead(gatewayStatus).end(gatewayBody)
+  else response.end(lines.join(""))
+})
+beforeAll(async () => {
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+  const { port } = server.address() as AddressInfo
+  vi.stubGlobal("location", { href: `http://127.0.0.1:${port}/explorer/` })
+})
 afterAll(() => void server.close())
+
+describe("the explorer's readiness report", () => {
+  it.each([
+    [503, '{"message":"no healthy upstream"}'],
+    [503, "<html></html>"],
+    [200, "null"],
+    [200, '"OK"'],
+  ])("is a failure if a gateway responds in the proxy's place, with %i %s", async (status, body) => {
+    ;[gatewayStatus, gatewayBody] = [status, body]
+    const { isFailure, readReadiness } = await import("../src/proxy.ts")
+    const report = await readReadiness()
+    expect(typeof report === "object" && report !== null && isFailure(report)).toBe(true)
+  })
+})
 
 describe("the explorer's list", () => {
   it("is read in slices that leave the page responsive, and shown in parts", async () => {
-    const { port } = server.address() as AddressInfo
-    vi.stubGlobal("location", { href: `http://127.0.0.1:${port}/explorer/` })
     const { readList } = await import("../src/proxy.ts")
     // Each entry takes a millisecond, on any machine.
     let now = 0
