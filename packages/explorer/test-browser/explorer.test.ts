@@ -302,7 +302,75 @@ describe("the explorer's views", () => {
   })
 })
 
+/** Changes a JSON response of the proxy on its way to the page. */
+const change = async <A>(page: Page, path: RegExp, changed: (body: A) => unknown) =>
+  page.route(path, async (route) => {
+    const response = await route.fetch()
+    await route.fulfill({ response, json: changed(await response.json()) })
+  })
+interface Findings {
+  readonly skipped: ReadonlyArray<object>
+  readonly warnings: ReadonlyArray<object>
+}
+
+describe("the list of problems", () => {
+  it("counts all findings of a field, but shows only some of many", async () => {
+    const page = await openPage(browser, proxy.url)
+    const row = { uuid: null, slug: "s", offering_slug: "capstor", found: 1, reason: "too many" }
+    const [some, many] = [Array(30).fill({ ...row, field: "first" }), Array(1234).fill({ ...row, field: "second" })]
+    await change<Findings>(page, /debug=true/, (read) => ({ ...read, skipped: [...some, ...many], warnings: [] }))
+    await page.goto("/explorer/?view=problems")
+    await page.getByText("By field: second 1234, first 30.").waitFor()
+    await page.getByText("1,034 more are not shown").waitFor()
+    expect(await page.locator(".findings li").count()).toBe(230)
+  })
+
+  it("says so if the search matches none, and is not searched by the names of its fields", async () => {
+    const page = await open("?view=problems&q=offering_slug")
+    await page.getByText("No record matches the filters and the search.").waitFor()
+    await page.getByRole("button", { name: "Clear filters" }).click()
+    await page.getByRole("heading", { name: "Skipped" }).waitFor()
+  })
+})
+
 describe("the entry's panel", () => {
+  it("shows why the last good entry is kept instead of what is explained", async () => {
+    const page = await openPage(browser, proxy.url)
+    await change<object>(page, /explanation$/, (read) => ({ ...read, found: [], guarded: ["Guarded for 5 s"] }))
+    await page.goto("/explorer/")
+    await page.locator(".level5").first().click()
+    await page.getByRole("complementary", { name: "Entry" }).getByText("Guarded for 5 s.").waitFor()
+  })
+
+  it("reads an explanation again after a failure, with the next list", async () => {
+    const page = await openTree()
+    await page.route(/explanation$/, (route) => route.abort(), { times: 1 })
+    await page.locator(".level5").first().click()
+    await page.getByText("The explanation is not available. The proxy cannot be reached.").waitFor()
+    await pollNow(page)
+    await page.getByText("Where each value comes from").waitFor()
+  })
+
+  it("shows the new quotas of an update whose old ones are unknown", async () => {
+    const page = await openPage(browser, proxy.url)
+    await page.route(/storage-resources\/$/, async (route) => {
+      const response = await route.fetch()
+      const body = (await response.text()).replaceAll(
+        /"quotas":\[[^\]]*\],"oldQuotas":\[[^\]]*\]/g,
+        '"quotas":null,"oldQuotas":null',
+      )
+      await route.fulfill({ response, body })
+    })
+    await page.goto("/explorer/?status=updating")
+    await page.locator(".level5 ins").first().waitFor()
+    expect(await page.locator(".level5 del").first().textContent()).toBe("unknown")
+    await page
+      .locator(".level5", { has: page.locator("ins") })
+      .first()
+      .click()
+    await page.locator(".quantities ins").first().waitFor()
+  })
+
   it.each([
     ["a row of the tree", "", ".level5", 1280],
     ["a row of the tree on a narrow page", "", ".level5", 1000],
