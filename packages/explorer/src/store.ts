@@ -13,7 +13,7 @@ import {
   readList,
   readReadiness,
 } from "./proxy.ts"
-import { completeSignIn, isReturning, leaveToSignIn, leaveToSignOut, renew, type Session } from "./sign-in.ts"
+import { completeSignIn, isReturning, leaveToSignIn, leaveToSignOut, reasonOf, renew, type Session } from "./sign-in.ts"
 import { branchesOf, entriesOf, growingTree, noTree, type Tree } from "./tree.ts"
 import { type SeenWaiting, seenWaiting } from "./waiting.ts"
 
@@ -88,7 +88,7 @@ const renewLater = (delay: number, endsAt: number) => {
       if (session.value !== current) return
       // A refusal is final; an unreachable issuer may be back before the token expires.
       if (error instanceof TypeError && Date.now() < endsAt) renewLater(renewAgainAfter, endsAt)
-      else forget(`The session has ended: ${(error as Error).message}. Sign in again.`)
+      else forget(`The session has ended: ${reasonOf(error as Error)}. Sign in again.`)
     }
   }, delay)
 }
@@ -298,7 +298,7 @@ export const start = async (): Promise<void> => {
   const client = clientOf(read)
   if (client !== undefined && isReturning()) {
     await completeSignIn(client).then(begin, (error: Error) => {
-      signedOutBecause.value = `The sign-in failed: ${error.message}. Try again.`
+      signedOutBecause.value = `The sign-in failed: ${reasonOf(error)}. Try again.`
     })
     place.value = placeOf(location.search)
   }
