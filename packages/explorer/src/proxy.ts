@@ -56,9 +56,14 @@ const offline: Failure = {
 }
 
 const failureOf = async (response: Response): Promise<Failure> => {
-  const body: { detail?: unknown; message?: unknown } | null = await response.json().catch(() => null)
-  const [detail] = [body?.message, body?.detail].filter((text) => typeof text === "string" && text !== "")
-  const reported = detail === undefined ? "" : ` ${String(detail)}`
+  const body: { detail?: unknown } | null = await response.json().catch(() => null)
+  if (body?.detail === undefined)
+    return {
+      kind: "offline",
+      what: `The proxy cannot be reached: a server in front of it responded with ${response.status}.`,
+      remedy: "This page retries automatically.",
+    }
+  const reported = typeof body.detail === "string" ? ` ${body.detail}.` : ""
   switch (response.status) {
     case 401:
       return { kind: "signed out", what: `The token was refused.${reported}`, remedy: "Sign in again." }
@@ -71,13 +76,13 @@ const failureOf = async (response: Response): Promise<Failure> => {
     case 502:
       return {
         kind: "failed",
-        what: `The proxy has no list because an upstream is failing.${reported}`,
+        what: "An upstream of the proxy is failing.",
         remedy: "Health shows which upstream. This page retries automatically.",
       }
     case 404:
       return {
         kind: "unknown",
-        what: `The proxy does not know this entry.${reported}`,
+        what: "The proxy does not know this entry.",
         remedy: "It may have been removed, or the proxy has no record of it: see Tree and Problems.",
       }
     default:

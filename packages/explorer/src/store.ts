@@ -174,7 +174,7 @@ setInterval(() => {
   now.value = Date.now()
 }, 1000)
 
-/** A part of the place of its own, so that its readers do not render again with each letter of a search. */
+/** Computed apart from the place, so that a row does not render again with each letter of a search. */
 export const openedKey = computed(() => place.value.entry)
 const filters = computed(() => place.value.filters)
 const matcher = computed(() => matcherOf(filters.value))
@@ -183,6 +183,7 @@ export const tree = computed(() => list.value.tree)
 export const branches = computed(() => branchesOf(tree.value.systems, matcher.value))
 /** The entries that match the filters and the search. */
 export const matching = computed(() => entriesOf(branches.value))
+/** The kind of each entry's newest change, by key. */
 export const newest = computed(() => new Map(changes.value.toReversed().map((change) => [change.key, change.kind])))
 
 /** Why the list may be older than it looks; empty if it is fresh. */
@@ -197,7 +198,10 @@ export const staleness = computed(() => {
       ? []
       : Object.entries(known.upstreams)
           .filter(([name, { status }]) => isListSource(name) && isTrouble(status))
-          .map(([name, { status, detail = "" }]) => `${upstreamNames[name] ?? name} is ${status}: ${detail}`)),
+          .map(
+            ([name, { status, detail }]) =>
+              `${upstreamNames[name] ?? name} is ${status}${detail === undefined ? "" : `: ${detail}`}.`,
+          )),
   ]
 })
 /** Whether the list is read from an upstream; the issuer only decides who may read it. */

@@ -460,7 +460,7 @@ describe("the explorer during a failure", () => {
     })
     const page = await openPage(browser, unready.url)
     await page.goto("/explorer/")
-    await page.getByText("has no list because an upstream is failing").waitFor()
+    await page.getByText("An upstream of the proxy is failing.").waitFor()
     await page.getByRole("button", { name: "Retry now" }).waitFor()
     await unready.stop("SIGKILL")
   })
