@@ -71,7 +71,7 @@ export const NoList = () => {
       {place.value.filters.state === "" ? (
         <p>Waldur has no resources in the configured storage systems, or all are skipped: see Problems and Health.</p>
       ) : (
-        <button type="button" class="link" onClick={clearFilters}>
+        <button type="button" class="link" onClick={() => go({ filters: { ...place.value.filters, state: "" } })}>
           Show all Waldur states
         </button>
       )}

@@ -1,4 +1,4 @@
-import { keyOf, type StorageEntry } from "@cscs/storage-model"
+import { keyOf, type StorageEntry, waldurStates } from "@cscs/storage-model"
 import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { matcherOf, placeOf, queryOf } from "../src/place.ts"
@@ -168,9 +168,14 @@ describe("a key in the tree grid", () => {
 })
 
 describe("a place in the explorer", () => {
+  it("has no view and no Waldur state that do not exist", () => {
+    expect(placeOf("?view=x&state=y")).toEqual(placeOf(""))
+  })
+
   it("survives a round trip through a URL, whatever its filters contain", () => {
     const text = fc.string({ unit: "grapheme" }).filter((value) => value.isWellFormed())
-    const filters = fc.record({ storage_system: text, data_type: text, status: text, state: text, q: text })
+    const state = fc.constantFrom("", ...waldurStates)
+    const filters = fc.record({ storage_system: text, data_type: text, status: text, state, q: text })
     const place = fc.record({ view: fc.constantFrom("tree" as const, "waiting" as const), filters, entry: text })
     fc.assert(
       fc.property(place, (given) => {
