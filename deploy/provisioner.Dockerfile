@@ -29,7 +29,7 @@ LABEL org.opencontainers.image.title="storage-provisioner" \
 # The programs of the drivers, and `attr` for the mark on each directory. Debian's stable release fixes their versions.
 # hadolint ignore=DL3008
 RUN apt-get update \
- && apt-get install -y --no-install-recommends attr btrfs-progs quota xfsprogs \
+ && apt-get install -y --no-install-recommends attr btrfs-progs e2fsprogs quota xfsprogs \
  && rm -rf /var/lib/apt/lists/* /usr/local/lib/node_modules /usr/local/bin/npm /usr/local/bin/npx \
            /usr/local/bin/corepack /usr/local/bin/yarn /usr/local/bin/yarnpkg /opt/yarn-*
 COPY --from=build /app /app

@@ -4,7 +4,7 @@ import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { join } from "node:path"
 import { until } from "@cscs/harness"
-import { changeResource } from "@cscs/sandbox"
+import { changeResource, placeOrder } from "@cscs/sandbox"
 import { expect, onTestFinished, test } from "vitest"
 import { aProgram } from "./a-program.ts"
 
@@ -146,6 +146,33 @@ test("`run` logs that the list cannot be read, that it can be read again, and th
   expect(JSON.parse(running.stderr().trim().split("\n").at(-1) ?? "")).toMatchObject({ event: "stopped" })
 })
 
+test("`run` logs an order that waits for space once a day, although the free space in its reason changes", async () => {
+  const { sandbox, folder, start } = await aProgram({
+    policy: { free_space: "wait" },
+    poll_every: "1s",
+    check_every: "1s",
+  })
+  const row = sandbox.world.resources.find(({ slug }) => slug === "capstor-climphys") ?? {}
+  placeOrder(sandbox.world, row, {
+    uuid: "0".repeat(32),
+    type: "Update",
+    state: "pending-provider",
+    limits: { storage: 2_000_000 },
+    attributes: { old_limits: row.limits ?? {} },
+  })
+  const running = start("run", "--port", "0")
+  const url = await until("it listens", () => /"url":"([^"]+)"/.exec(running.stderr())?.[1])
+  const alarms = () => running.stderr().match(/"needs-person".*more bytes were ordered/g) ?? []
+  await until("it needs a person", () => alarms().length > 0)
+  const cycles = async () => Number(/cycles_total (\d+)/.exec(await (await fetch(`${url}/metrics`)).text())?.[1])
+  for (const file of ["one", "two"]) {
+    const before = await cycles()
+    writeFileSync(join(folder, file), Buffer.alloc(10_000_000))
+    await until("another check", async () => (await cycles()) > before + 1)
+  }
+  expect(alarms()).toHaveLength(1)
+})
+
 test("`run` serves its health at an IPv6 address, and before the first cycle does not say that one has ended", async () => {
   const { sandbox, start } = await aProgram()
   sandbox.faults.set("waldur", { latencyMs: 2000 })
@@ -153,6 +180,8 @@ test("`run` serves its health at an IPv6 address, and before the first cycle doe
   const url = await until("it listens", () => /"url":"([^"]+)"/.exec(running.stderr())?.[1])
   expect(url).toMatch(/^http:\/\/\[::1\]:\d+$/)
   expect(await (await fetch(`${url}/health`)).text()).toMatch(/^no cycle has ended since the start \d+ s ago$/m)
+  const wrong = start("run", "--port", "70000")
+  expect([await wrong.ended, wrong.stderr()]).toEqual([2, expect.stringContaining("Expected a port from 0 to 65535")])
 })
 
 test("`apply` completes its orders if the conditions cannot be written, and logs why; a file left by a crash is replaced", async () => {

@@ -4,6 +4,17 @@ import { join } from "node:path"
 import { expect, test } from "vitest"
 import { aProgram } from "./a-program.ts"
 
+test("a key of the file that no setting has is a warning of each command, as a line of JSON with an event", async () => {
+  const { start } = await aProgram({ removals_at_most: 1 }, ["capstor"])
+  for (const args of [["status"], ["apply", "--system", "capstor"]]) {
+    const child = start(...args)
+    expect(await child.ended).toBe(0)
+    const [line = ""] = child.stderr().split("\n")
+    const detail = expect.stringContaining("the key removals_at_most is unknown and has no effect")
+    expect(JSON.parse(line)).toMatchObject({ level: "warning", event: "configuration-warning", detail })
+  }
+})
+
 test("plan, drift, status and --dry-run leave no trace; after apply there is no drift, and status shows what is used", async () => {
   const { folder, start } = await aProgram({}, ["capstor"])
   const root = join(folder, "root")

@@ -121,7 +121,7 @@ test("a directory of another group, of another item, below a link, or claimed by
   // The directory of another item is not a candidate.
   expect(await adopt(site, [{ ...four, mountPoint: two.mountPoint }])).toEqual([])
   symlinkSync(site.prefix + three.mountPoint.default, site.prefix + four.mountPoint.default)
-  expect(await adopt(site, [four])).toEqual([])
+  expect(await adopt(site, [four])).toEqual([[four.itemId, "Conflict"]])
   expect(await planned(site, [three])).toEqual([["!", expect.stringMatching(/not made/)]])
 })
 

@@ -5,7 +5,12 @@ import { Effect } from "effect"
 import { expect, onTestFinished, test, vi } from "vitest"
 import { loadSettings } from "../src/settings/load-settings.ts"
 
-const load = (storage_systems: object, proxy: object = {}, vast: object = { token: "a-vast-token" }) => {
+const load = (
+  storage_systems: object,
+  proxy: object = {},
+  vast: object = { token: "a-vast-token" },
+  policy: object = {},
+) => {
   const folder = mkdtempSync(join(tmpdir(), "provisioner-settings-"))
   onTestFinished(() => rmSync(folder, { recursive: true }))
   const path = join(folder, "config.yaml")
@@ -15,6 +20,7 @@ const load = (storage_systems: object, proxy: object = {}, vast: object = { toke
     waldur_api_token: "0".repeat(40),
     storage_systems,
     vast,
+    policy,
   }
   writeFileSync(path, JSON.stringify(config), { mode: 0o600 })
   return Effect.runPromise(loadSettings(path))
@@ -80,6 +86,14 @@ test("two systems with one root are a problem, however it is written", async () 
   expect(await problemsOf({ x: system, y: { ...system, root: "/disk/b" } })).toBe("")
   for (const root of ["/disk/a", "/disk/a/", "/disk/b/../a"])
     expect(await problemsOf({ x: system, y: { ...system, root } })).toContain("storage_systems.y.root")
+})
+
+test("a name that no entry can have, and a range without a GID, are problems", async () => {
+  const system = { driver: "directory", root: "/d" }
+  expect(await problemsOf({ CAPSTOR: system })).toContain("storage_systems.CAPSTOR")
+  const policyOf = (min_gid: number) => problemsOf({ capstor: system }, {}, {}, { min_gid, max_gid: 2000 })
+  expect(await policyOf(2001)).toContain("policy.min_gid")
+  expect(await policyOf(2000)).toBe("")
 })
 
 test("a root is used as resolved, and project IDs may be strings", async () => {

@@ -1,6 +1,7 @@
 import { Effect } from "effect"
 import { expect, onTestFinished, test, vi } from "vitest"
 import { libraryLogs, logLine } from "../src/cli/log.ts"
+import { planText } from "../src/cli/show-plan.ts"
 
 test("warnings of libraries are lines of JSON on standard error, and lower levels are not logged", async () => {
   const written = vi.spyOn(process.stderr, "write").mockReturnValue(true)
@@ -14,6 +15,12 @@ test("warnings of libraries are lines of JSON on standard error, and lower level
   const lines = written.mock.calls.map(([line]) => JSON.parse(String(line)))
   expect(lines).toMatchObject([{ message: "loud", level: "WARN" }])
   expect(printed).not.toHaveBeenCalled()
+})
+
+test("the text of a plan has no control character, whatever the list contains", () => {
+  const items = [{ sign: "!", key: "", itemId: "", path: "\u009b", system: "", acts: [], note: "\u001b" }] as const
+  const text = planText({ etag: "\u001b]0;\u0007", counts: { "+": 0, "~": 0, "-": 0, "!": 1 }, items })
+  expect(text.replaceAll("\n", "")).not.toMatch(/\p{Cc}/u)
 })
 
 test("a secret is masked without cutting the line, and no line has a control character", async () => {

@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { type Keycloak, otherRealmUser, type RunningProxy, realmUser, startKeycloak } from "@cscs/harness"
+import { type Keycloak, type RunningProxy, realmUser, secondRealmUser, startKeycloak } from "@cscs/harness"
 import { buildWorld, type Sandbox, startSandbox } from "@cscs/sandbox"
 import type { Browser, Page } from "playwright-core"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
@@ -101,7 +101,7 @@ describe("the explorer's sign-in at Keycloak, with the documented client", () =>
 
   it("shows no data to a user without the required role, and lets another user sign in", async () => {
     const page = await openSignedOut()
-    await signIn(page, otherRealmUser)
+    await signIn(page, secondRealmUser)
     await page.getByText(/does not have access. The token lacks a required role.*Ask an operator/).waitFor()
     expect(await page.getByRole("treegrid").count()).toBe(0)
     await page.getByRole("button", { name: "Sign out" }).click()

@@ -50,15 +50,15 @@ export const makeGidCache = Effect.fnUntraced(function* (
 ): Effect.fn.Return<GidCache, never, Scope.Scope> {
   const permits = yield* Semaphore.make(maxConcurrentRequests)
   const batches = yield* makeSharedWork<string, GidLookup>()
-  const names = decidedNames()
+  const decided = decidedNames()
   let hasResponded = false
 
   const request = (batch: ReadonlyArray<string>) =>
     Effect.tap(permits.withPermit(options.request(batch)), (found) =>
       Effect.flatMap(elapsedMillis, (now) => {
         hasResponded ||= found.known.size + found.unknown.size > 0
-        names.add(found, now)
-        return Metric.update(cachedGids, names.gids.size)
+        decided.add(found, now)
+        return Metric.update(cachedGids, decided.gids.size)
       }),
     )
 
@@ -66,7 +66,7 @@ export const makeGidCache = Effect.fnUntraced(function* (
     gids: Effect.fnUntraced(function* (requested) {
       const now = yield* elapsedMillis
       const context = yield* Effect.context<never>()
-      const { lookup, undecided } = names.sort(requested, now)
+      const { lookup, undecided } = decided.lookUp(requested, now)
       const waiting = Map.groupBy(undecided, batches.inFlight)
       const plan = options.plan(waiting.get(undefined) ?? [])
       for (const name of plan.tooLong) {
@@ -75,16 +75,16 @@ export const makeGidCache = Effect.fnUntraced(function* (
       for (const batch of plan.batches) {
         waiting.set(batches.begin(batch, Effect.provideContext(request(batch), context)), [...batch])
       }
-      for (const [batch, awaited] of waiting) {
-        if (batch !== undefined) addResults(lookup, yield* batch, awaited)
+      for (const [inFlight, names] of waiting) {
+        if (inFlight !== undefined) addResults(lookup, yield* inFlight, names)
       }
       return lookup
     }),
     hasResponded: Effect.sync(() => hasResponded),
     stats: Effect.sync(() => ({
-      total_entries: names.gids.size,
+      total_entries: decided.gids.size,
       cache_policy: "Persists until server restart",
-      projects: names.gids.size > maxListedNames ? names.gids.size : [...names.gids.keys()],
+      projects: decided.gids.size > maxListedNames ? decided.gids.size : [...decided.gids.keys()],
     })),
   }
 })
@@ -114,8 +114,8 @@ const decidedNames = () => {
         unknown.set(name, { reason, until: now + unknownNameLifetime })
       }
     },
-    /** Sorts names into a lookup of those that are decided, and the others. */
-    sort: (names: Iterable<string>, now: number) => {
+    /** A lookup of those names that are decided, and the others. */
+    lookUp: (names: Iterable<string>, now: number) => {
       const lookup: PartialLookup = { known: new Map(), unknown: new Map(), failed: new Map() }
       const undecided = new Set<string>()
       for (const name of names) {

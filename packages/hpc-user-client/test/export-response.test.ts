@@ -124,7 +124,7 @@ describe("a GID in the raw response", () => {
     '{"projects":[{"posixName":"a","posixName":"b","unixGid":31001}]}',
     '{"projects":[{"posixName":"a","unixGid":31001,"unix\\u0047id":31002}]}',
     '{"projects":[],"projects":[{"posixName":"a","unixGid":31001}]}',
-  ])("is ignored if an object contains a name twice: %s", (text) => {
+  ])("is rejected with the whole response if an object contains a name twice: %s", (text) => {
     assert.throws(() => parseExport(text))
   })
 

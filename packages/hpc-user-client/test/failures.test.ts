@@ -139,7 +139,7 @@ describe("a misleading response", () => {
       const fake = yield* fakeHpcUser()
       const names = Array.from({ length: 8 }, (_, index) => `p${index}`)
       for (const name of names) fake.gids.set(name, 31001)
-      fake.gids.set("p5", "x".repeat(65 * 1024 * 1024))
+      fake.gids.set("p5", "x".repeat(3 * 1024 * 1024))
       const lookup = yield* HpcUserClient.use((client) => client.gids(names)).pipe(clientOf(fake))
       assert.deepStrictEqual(
         [...lookup.known.keys()],

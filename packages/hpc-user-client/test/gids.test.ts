@@ -15,7 +15,7 @@ const plain = (lookup: GidLookup) => ({
   unknown: Object.fromEntries(lookup.unknown),
   failed: [...lookup.failed.keys()],
 })
-/** Bytes of the heap after a garbage collection. */
+/** The heap after a garbage collection. */
 const usedMegabytes = (): number => {
   setFlagsFromString("--expose-gc")
   runInNewContext("gc")()
@@ -202,7 +202,7 @@ describe("the cache", () => {
         assert.strictEqual((yield* cache.gids(names)).unknown.size, 1000)
         yield* TestClock.adjust("61 seconds")
       }
-      // All of them are 200.
+      // All names of all rounds take 200 MB.
       assert.isBelow(usedMegabytes() - before, 50)
     }),
   )

@@ -207,3 +207,21 @@ test("check warns of an offering none of whose resources is served, and names mo
   })
   expect(await offeringWith("/capstor")).not.toHaveProperty("isDoubtful")
 })
+
+test("check warns of an offering none of whose resources is served, though its tenants and customers are", async () => {
+  const { waldur, hpcUserApi, world } = await aSandbox()
+  world.gids.clear()
+  const results = await checkedWith({
+    WALDUR_API_URL: waldur.url,
+    WALDUR_API_TOKEN: waldur.token,
+    HPC_USER_API_URL: hpcUserApi.url,
+    HPC_USER_CLIENT_ID: hpcUserApi.clientId,
+    HPC_USER_CLIENT_SECRET: hpcUserApi.clientSecret,
+    HPC_USER_OIDC_TOKEN_URL: hpcUserApi.tokenUrl,
+    HPC_USER_API_FALLBACK: "none",
+  })
+  expect(results.find(({ name }) => name === "offering capstor")).toMatchObject({
+    isDoubtful: true,
+    detail: expect.stringMatching(/records skipped: none is served$/),
+  })
+})

@@ -62,7 +62,6 @@ const refusalOf = async (given: Given): Promise<ConfigurationInvalid & { readonl
   if (error._tag === "None") throw new Error(`a defect: ${exit.cause}`)
   return Object.assign(error.value, { file })
 }
-/** `path: found -> allowed` of each problem. */
 const problemsOf = async (given: Given) => (await refusalOf(given)).problems
 const pathsOf = async (given: Given) => (await problemsOf(given)).map(({ path }) => path)
 
@@ -771,16 +770,13 @@ describe("a configuration error", () => {
   })
 
   test("names the older path if the value is there", async () => {
-    expect(await pathsOf(over({ backend_settings: { ...older(), hpc_user_api_url: "hpc" } }))).toEqual([
-      "backend_settings.hpc_user_api_url",
-    ])
-    function older() {
-      return {
-        hpc_user_client_id: "a",
-        hpc_user_client_secret: "b",
-        hpc_user_oidc_token_url: "https://c",
-      }
+    const backend_settings = {
+      hpc_user_api_url: "hpc",
+      hpc_user_client_id: "a",
+      hpc_user_client_secret: "b",
+      hpc_user_oidc_token_url: "https://c",
     }
+    expect(await pathsOf(over({ backend_settings }))).toEqual(["backend_settings.hpc_user_api_url"])
   })
 
   test("contains no secret", async () => {

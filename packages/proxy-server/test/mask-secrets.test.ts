@@ -46,6 +46,8 @@ describe("a text", () => {
     `{"client_secret":"a\\"},${hidden}"}`,
     `client_secret=${hidden}&x=1`,
     `passwd: ${hidden}`,
+    `curl -H "Authorization: Bearer ${hidden}" https://host/`,
+    `Authorization: Token ${hidden}`,
     `https://user:${hidden}@host/path`,
     `https://user:p@${hidden}/x@host/path and https://u:${hidden}@other`,
     `"https:\\/\\/user:${hidden}@host"`,

@@ -111,7 +111,8 @@ export const makeStorageClient = Effect.fn("makeStorageClient")(function* ({
   ...options
 }: StorageClientOptions): Effect.fn.Return<StorageClient["Service"], InvalidProxy, Scope.Scope> {
   const baseUrl = `${url.replace(/(?<!\/)\/+$/, "")}/`
-  const deadline = options.deadline ?? Duration.times(Duration.fromInputUnsafe(attemptTimeout), 3)
+  const deadline =
+    options.deadline ?? Duration.max(Duration.minutes(3), Duration.times(Duration.fromInputUnsafe(attemptTimeout), 3))
   const limits = { attemptTimeout, deadline, retry }
   const transport = yield* makeTransport({
     ...options,

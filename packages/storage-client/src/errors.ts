@@ -14,16 +14,19 @@ export class ProxyUnavailable extends Schema.TaggedError<ProxyUnavailable>()("Pr
   }
 }
 
-/** The proxy refused the call (a 401 also with a fresh token): the token, its roles or the query must be corrected. */
+/**
+ * The proxy refused the call (a 401 also with a fresh token): the token, its roles or the query must be corrected. Or the issuer
+ * refused the call for its metadata, as `call` shows: its URL must be corrected.
+ */
 export class ProxyRejected extends Schema.TaggedError<ProxyRejected>()("ProxyRejected", {
   /** Method and URL without query. */
   call: Schema.String,
   status: Schema.Int,
-  /** The start of the proxy's response. */
+  /** The start of the response. */
   detail: Schema.String,
 }) {
   override get message() {
-    return `The storage proxy refused ${this.call} with ${this.status}: ${this.detail}`
+    return `${this.call} was refused with ${this.status}: ${this.detail}`
   }
 }
 

@@ -23,7 +23,7 @@ export interface EntryReader {
 export const makeEntryReader = (): EntryReader => {
   const understood: Array<{ readonly entry: StorageEntry; readonly index: number }> = []
   const notUnderstood: Array<NotUnderstood> = []
-  /** How many entries each resource has. */
+  /** How many understood entries each resource has. */
   const ofResource = new Map<string, number>()
   let count = 0
   return {
@@ -41,7 +41,9 @@ export const makeEntryReader = (): EntryReader => {
     },
     count: () => count,
     read: () => {
-      const isClear = (entry: StorageEntry) => !isOfResource(entry) || ofResource.get(entry.itemId) === 1
+      const unclear = new Set(notUnderstood.map(({ itemId }) => itemId))
+      const isClear = (entry: StorageEntry) =>
+        !isOfResource(entry) || (ofResource.get(entry.itemId) === 1 && !unclear.has(entry.itemId))
       const twice = understood
         .filter(({ entry }) => !isClear(entry))
         .map(({ entry, index }) => ({ index, ...nameOf(entry), reason: "the resource has several entries" }))

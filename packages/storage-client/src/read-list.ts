@@ -183,7 +183,8 @@ const request = Effect.fnUntraced(function* (
   const etag = response.headers.get("etag") ?? ""
   const isTag = etag.length <= longestTag && /^(?:W\/)?"[^"]+"$/.test(etag)
   if (total === undefined || total > maxEntries || age === undefined || !isTag) {
-    return yield* new UnexpectedResponse({ call, detail: "expected the headers X-Total-Count, Age and ETag" })
+    const detail = `expected the headers X-Total-Count (at most ${maxEntries}), Age and ETag`
+    return yield* new UnexpectedResponse({ call, detail })
   }
   return { received, total, age, etag, link: response.headers.get("link") ?? "", sentAt }
 })

@@ -125,6 +125,17 @@ describe("an entry that is not safe to act on", () => {
       ])
     }),
   )
+
+  it.live("because its resource has another entry that is not understood is reported as not understood too", () =>
+    Effect.gen(function* () {
+      const { entries, notUnderstood } = yield* listOf([anEntry(1), anEntry(1, { status: "frozen" }), anEntry(2)])
+      expect(entries.map(({ itemId }) => itemId)).toEqual([uuidOf(2)])
+      expect(notUnderstood.map(({ index, itemId }) => [index, itemId])).toEqual([
+        [0, uuidOf(1)],
+        [1, uuidOf(1)],
+      ])
+    }),
+  )
 })
 
 describe("an entry", () => {

@@ -106,8 +106,8 @@ describe("a list of lines", () => {
     ["without a count", lines([], { "x-total-count": "" }), "found 200 with none"],
     ["with a count that is not a number", lines([], { "x-total-count": "-1" }), "found 200 with none"],
     ["with a count above the bound", lines([], { "x-total-count": "1000001" }), "at most 1000000"],
-    ["without an age", lines([], { age: "" }), "expected the headers X-Total-Count, Age and ETag"],
-    ["without an entity tag", lines([], { etag: "" }), "expected the headers X-Total-Count, Age and ETag"],
+    ["without an age", lines([], { age: "" }), "(at most 1000000), Age and ETag"],
+    ["without an entity tag", lines([], { etag: "" }), "(at most 1000000), Age and ETag"],
     ["that is partial", (_, r) => r.writeHead(206, headersOf(0)).end(), "found 206"],
     ["that is a login page", (_, r) => r.writeHead(200, { "content-type": "text/html" }).end("<p>"), "text/html"],
     ["that is empty", (_, r) => r.writeHead(204).end(), "expected the headers"],
@@ -165,6 +165,20 @@ describe("an HTTP status", () => {
       expect((yield* client.entries()).total).toBe(1)
       expect(performance.now() - before).toBeGreaterThan(900)
     }),
+  )
+
+  it.live(
+    "of 503 with a Retry-After beyond three attempts' time is retried, since a call has three minutes at least",
+    () =>
+      Effect.gen(function* () {
+        const server = yield* mockServer
+        server.responses = [
+          (_, response) => response.writeHead(503, { "retry-after": "2" }).end("{}"),
+          lines(entries(1)),
+        ]
+        const client = yield* clientOf(server, { attemptTimeout: "500 millis" })
+        expect((yield* client.entries()).total).toBe(1)
+      }),
   )
 
   for (const [status, tag, requests] of [
@@ -412,6 +426,18 @@ describe("a token by client credentials", () => {
       expect(error).toMatchObject({ _tag: "ProxyRejected", status: 401 })
       expect(error.message + JSON.stringify(error)).not.toMatch(/token-\d/)
       expect(server.seen.length).toBe(2)
+    }),
+  )
+
+  it.live("whose issuer has no metadata fails with the issuer's URL, not with a refusal by the proxy", () =>
+    Effect.gen(function* () {
+      const [server, issuer] = [yield* mockServer, yield* mockServer]
+      issuer.responses = [(_, response) => response.writeHead(404).end()]
+      const client = yield* clientOf(server, { auth: auth(`${issuer.url}/realms/x`) })
+      const { message } = yield* Effect.flip(client.entries())
+      expect(message).toBe(
+        `GET ${issuer.url}/realms/x/.well-known/openid-configuration was refused with 404: Not Found`,
+      )
     }),
   )
 

@@ -131,16 +131,6 @@ describe("watch", () => {
 })
 
 describe("the token", () => {
-  it.live("that the proxy refuses is renewed once", () =>
-    Effect.gen(function* () {
-      const client = yield* clientOf()
-      yield* client.entries()
-      yield* Effect.promise(() => sandbox.issuer.rotateKeys())
-      // The proxy fetches the new keys with the first token that has one of them.
-      yield* client.entries()
-    }).pipe(Effect.scoped),
-  )
-
   it.live("that is refused at its endpoint fails with TokenRefused, without the secret", () =>
     Effect.gen(function* () {
       const { issuer } = sandbox

@@ -110,8 +110,10 @@ describe("a customer", () => {
 
   it("is found by its slug beside a listed one without a usable uuid, in any order of the list", () => {
     for (const uuid of ["", "!", "none"]) {
-      const tree = treeWith({ customer_uuid: null }, listing({ ...physics, uuid }, physics))
-      expect(only(customersOf(tree)).itemId).toBe(customerId)
+      const list = [{ ...physics, uuid }, physics]
+      for (const order of [list, list.toReversed()]) {
+        expect(only(customersOf(treeWith({ customer_uuid: null }, listing(...order)))).itemId).toBe(customerId)
+      }
     }
   })
 
@@ -153,15 +155,23 @@ describe("a customer without a usable name in its first resource", () => {
 })
 
 describe("two customers with one slug", () => {
+  const rows = [
+    aResource({ uuid: uuidNumber(1), project_slug: "one" }),
+    aResource({ uuid: uuidNumber(2), project_slug: "two", customer_uuid: uuidNumber(9) }),
+  ]
+
   it("share a directory, with a warning", () => {
-    const rows = [
-      aResource({ uuid: uuidNumber(1), project_slug: "one" }),
-      aResource({ uuid: uuidNumber(2), project_slug: "two", customer_uuid: uuidNumber(9) }),
-    ]
     const tree = treeOf(rows, listing(physics))
     expect(only(customersOf(tree)).itemId).toBe(customerId)
     expect(tree.warnings).toEqual([
       expect.objectContaining({ code: "shared-mount-point", field: "customer_slug", found: "university-physics" }),
+    ])
+  })
+
+  it("share a directory, with a warning, even if neither is in the list", () => {
+    expect(treeOf(rows, listing()).warnings.map(({ code }) => code)).toEqual([
+      "shared-mount-point",
+      "customer-fallback",
     ])
   })
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
 import { isGid, type ProjectGid } from "../src/index.ts"
-import { aResource, dashedNumber, uuidNumber } from "./a-resource.ts"
+import { aResource, dashedNumber, type Row, uuidNumber } from "./a-resource.ts"
 import { customersOf, entryWith, refusalWith, resourcesOf, settingsWith, tenantsOf, treeOf } from "./a-tree.ts"
 
 const answers = (answer?: ProjectGid) => ({
@@ -86,6 +86,14 @@ describe("a GID", () => {
       found: "climate-sim",
       reason: expect.stringContaining(reason),
     })
+  })
+
+  it.each<[string, Row]>([
+    ["project_name", { project_name: null }],
+    ["project_slug", { project_slug: "..", backend_id: "/fs/t/c/p" }],
+    ["attributes.permissions", { attributes: { permissions: "rwx" } }],
+  ])("that is unavailable is not the reason if %s is bad: the resource fails no refresh", (field, changes) => {
+    expect(refusalWith(changes, answers())).toMatchObject({ code: "bad-data", field })
   })
 
   it("is looked up by the project's exact slug", () => {

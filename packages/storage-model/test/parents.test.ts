@@ -140,7 +140,7 @@ describe("tenants and customers", () => {
       ])
     })
 
-    it("the directory of the names, if that is below a mount root", () => {
+    it("but that of the names, if it is below a mount root", () => {
       expect(entriesBelow(["/mnt/fs1/data", "/capstor"], { backend_id: "/mnt/fs1/data/one" })).toEqual({
         paths: [tenantDefault, physicsDefault, "/mnt/fs1/data/one"],
         warnings: [
@@ -150,7 +150,7 @@ describe("tenants and customers", () => {
       })
     })
 
-    it("the one below a mount root, even if the one above it is not", () => {
+    it("but the customer's below a mount root, even if the tenant's above it is not", () => {
       const { paths } = entriesBelow(["/mnt/fs1"], { backend_id: "/mnt/fs1/c/one" })
       expect(paths).toEqual(["/mnt/fs1/c", "/mnt/fs1/c/one"])
     })

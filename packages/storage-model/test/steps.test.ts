@@ -11,6 +11,7 @@ import {
   type WaldurResource,
 } from "../src/index.ts"
 import { collect, inOrder } from "../src/tree/order.ts"
+import { runAtOnce } from "../src/tree/pass.ts"
 import { aResource, dashedNumber, type Row, uuidNumber } from "./a-resource.ts"
 import { gidsOf, listedCustomers, settingsWith } from "./a-tree.ts"
 import { anyRow, surrounding } from "./hostile-rows.ts"
@@ -23,11 +24,7 @@ const treeIn = (input: HierarchyInput) => {
   const { decoded, customers, gids, ...frame } = input
   const change = { removed: noResources, added: decoded, customers, gids }
   const { passes, end } = new HierarchyBuilder(frame).update(change, ({ entries }) => steps.push(entries))
-  for (const pass of passes) {
-    pass((items, visit) => {
-      for (const item of items) visit(item)
-    })
-  }
+  runAtOnce(passes)
   const { skipped, warnings } = end()
   return { steps: steps.filter((step) => step.length > 0), tree: { entries: steps.flat(), skipped, warnings } }
 }
@@ -45,7 +42,7 @@ const rowsOf = (count: number, from: number, changes: Row = {}): ReadonlyArray<R
     aResource({ uuid: uuidNumber(from + at), created: `2025-01-01T00:00:00.${String(999 - at)}Z`, ...changes }),
   )
 
-/** The entries above and in a step: of one customer, or a tenant alone. */
+/** The customers to which the entries of a step belong; a tenant's own entry counts as a customer of its own. */
 const ownersOf = (step: ReadonlyArray<PlacedEntry>) =>
   new Set(
     step.map(({ entry }) => {

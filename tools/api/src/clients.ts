@@ -1,7 +1,7 @@
 /** Checks of the API's description with other programs: a linter, generated clients, and the examples that use them. */
 import assert from "node:assert"
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
-import { delimiter, join } from "node:path"
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs"
+import { delimiter, dirname, join } from "node:path"
 import { type Environment, run, sandboxEnvironment, startProxy } from "@cscs/harness"
 import { buildWorld, placeOrder, startSandbox, type WaldurRecord } from "@cscs/sandbox"
 import { createConfig, lintFromString } from "@redocly/openapi-core"
@@ -26,9 +26,15 @@ const rules = {
  * @returns the checks by name
  */
 export const clientChecks = async (scratch: string, packages: string) => {
-  const world = buildWorld({ edgeCases: false, resources: 40 })
+  const world = buildWorld({ edgeCases: false, resources: 60 })
   const rows = world.resources.filter(({ offering_slug }) => offering_slug === "capstor" || offering_slug === "vast")
   for (const row of rows) Object.assign(row, { state: "OK", order_in_progress: null, backend_id: "" })
+  // Its customer has another directory elsewhere, so no tenant or customer has the directory above this one.
+  const parentOf = (row: WaldurRecord) => dirname(pathOf(row))
+  const apart = rows.findLast(
+    (row) => rows.filter((other) => parentOf(other) === parentOf(row)).length > 1,
+  ) as WaldurRecord
+  apart.backend_id = "/capstor/apart/one"
   const sandbox = await startSandbox({ world })
   const { url } = await startProxy({ environment: sandboxEnvironment(sandbox, true), isReady: true })
   const token = await sandbox.issuer.issueToken()
@@ -110,13 +116,13 @@ export const clientChecks = async (scratch: string, packages: string) => {
     },
 
     "the Ansible example": async () => {
-      const registry = join(scratch, "registry")
+      const [registry, hosts] = [join(scratch, "registry"), join(scratch, "hosts")]
       const variables = JSON.stringify({
         ansible_connection: "local",
         ansible_python_interpreter: "{{ ansible_playbook_python }}",
         proxy_url: url,
         proxy_token: token,
-        root: join(scratch, "hosts"),
+        root: hosts,
         registry,
         set_group: process.getuid?.() === 0,
         data_type: "users",
@@ -127,6 +133,8 @@ export const clientChecks = async (scratch: string, packages: string) => {
         Number(/changed=(\d+)/.exec(await run("ansible-playbook", args, { ...options, env }))?.[1])
       const [first, second] = [await changed(), await changed()]
       assert(first > 0 && second === 0, `it changed ${first} things, and then ${second}`)
+      const { gid } = statSync(join(hosts, "capstor/apart"))
+      assert.equal(gid, process.getgid?.(), "a project's group has the directory above its own")
       rmSync(registry)
       await assert.rejects(changed(), /was not made for/, "it adopts a directory that it did not create")
       return "the second run changes nothing, and the third refuses a directory that it did not create"
@@ -134,6 +142,7 @@ export const clientChecks = async (scratch: string, packages: string) => {
   }
 }
 
-/** The path of a resource without a `backend_id`, by the contract. */
-const pathOf = ({ offering_slug, attributes, provider_slug, customer_slug, project_slug }: WaldurRecord): string =>
+/** The path of a resource, by the contract. */
+const pathOf = ({ backend_id, offering_slug, attributes, provider_slug, customer_slug, project_slug }: WaldurRecord) =>
+  String(backend_id) ||
   [offering_slug, (attributes as WaldurRecord).storage_data_type, provider_slug, customer_slug, project_slug].join("/")

@@ -82,7 +82,7 @@ export const withProxy = async <A>(
     },
   })
   try {
-    await firstResponse(running.url + pageOf100, bearer)
+    await firstResponse(running.url + pageOf100, bearer, running.child)
     return await use({ ...running, refreshes })
   } finally {
     await running.stop()

@@ -15,7 +15,7 @@ const limits: Readonly<Record<number, number>> = { 5000: 200, 100000: 900 }
  * this measurement would be all of them. With one in four it is still more than at the default pace.
  */
 const changeEvery = 4
-/** The growth from the first to the last quarter of the light refreshes that counts as none. */
+/** The growth from the second to the last fifth of the light refreshes that counts as none. */
 const maxGrowth = 1.1
 /** Full refreshes become due in this time: until then, a refresh is a light one. */
 const fullEvery = { CACHE_FRESH_FOR: "1h", CACHE_FULL_REFRESH_EVERY: "2h" }

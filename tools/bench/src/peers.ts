@@ -39,7 +39,7 @@ export const measurePeers = async (bench: Bench): Promise<void> => {
     const child = watch(spawn(program, parameters, { stdio: "ignore", cwd: folder, env }))
     try {
       const url = `http://127.0.0.1:${port}`
-      await firstResponse(url + pageOf100, {})
+      await firstResponse(url + pageOf100, {}, child)
       show(name, await under({ pid: child.pid ?? 0, url, spawnedAt }))
     } finally {
       await end(child)

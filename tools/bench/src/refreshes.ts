@@ -97,7 +97,10 @@ const untilSeen = async ({ sandbox, bearer }: Bench, origin: string, kind: Chang
   const before = await etag()
   const begin = performance.now()
   await sandbox.perform(kind, [uuid])
-  while ((await etag()) === before) await pause(20)
+  while ((await etag()) === before) {
+    if (performance.now() - begin > 60_000) throw new Error(`The change of ${uuid} is not seen within a minute`)
+    await pause(20)
+  }
   return performance.now() - begin
 }
 

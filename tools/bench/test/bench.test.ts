@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process"
+import { once } from "node:events"
 import { readFileSync } from "node:fs"
 import { expect, onTestFinished, test } from "vitest"
 import type { BareServerCommands } from "../src/bare-server.ts"
@@ -5,6 +7,7 @@ import { median, megabytes, milliseconds, seconds, times } from "../src/figures.
 import { startHelper } from "../src/helpers.ts"
 import { fromAutocannon, fromWrk } from "../src/load.ts"
 import { report } from "../src/report.ts"
+import { firstResponse } from "../src/storage-list.ts"
 
 test("a helper process takes bytes, and when it ends its pending commands fail", async () => {
   const { pid, commands, end } = startHelper<BareServerCommands>(new URL("../src/bare-server.ts", import.meta.url))
@@ -15,6 +18,12 @@ test("a helper process takes bytes, and when it ends its pending commands fail",
   const pending = commands.serve(Uint8Array.of(3), "application/octet-stream")
   process.kill(pid, "SIGKILL")
   await expect(pending).rejects.toThrow(/ended \(SIGKILL\)/)
+})
+
+test("the wait for a first response fails at once if the server's process has ended", async () => {
+  const server = spawn(process.execPath, ["--version"])
+  await once(server, "exit")
+  await expect(firstResponse("http://127.0.0.1:1", {}, server)).rejects.toThrow(/--version has ended/)
 })
 
 test("figures are shown with their unit", () => {

@@ -85,7 +85,7 @@ waldur_api_url: ${waldur.url}
 waldur_api_token: ${waldur.actingToken}   # may act on orders
 state_path: ${folder}/state
 prefix: ${folder}/disk      # precedes each mount point; omit in production
-storage_systems:            # name in entries; plain directories, for a trial
+storage_systems:            # key in entries; plain directories, for a trial
 ${systems.map((system) => `  ${system}: {driver: directory, root: ${folder}/disk/${system}}`).join("\n")}
 `,
 )

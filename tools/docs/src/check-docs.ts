@@ -1,7 +1,7 @@
 /**
- * Checks that the scripts, files, subcommands and flags in the documents' shell commands exist, and that docs/README.md,
- * which is also the site's table of contents, lists each document of docs/ with a description. (Also in `lint`,
- * remark-validate-links checks links.) Exit code 1 if something is missing.
+ * Checks that the scripts and files in the documents' shell commands exist, and storage-proxy's subcommands and flags; that
+ * sample configurations name mount roots; and that docs/README.md, which is also the site's table of contents, lists each
+ * document of docs/ with a description. (Also in `lint`, remark-validate-links checks links.) Exit code 1 if one is missing.
  */
 import { existsSync, globSync, readFileSync } from "node:fs"
 import { join } from "node:path"
@@ -23,13 +23,13 @@ const manifests = globSync(["package.json", "{packages,apps,tools}/*/package.jso
 /** pnpm's built-in commands. */
 const ownCommands = new Set(["install", "exec", "changeset"])
 
-/** The --help output of each subcommand; empty if it does not exist. */
+/** The --help output of each subcommand. That of one that does not exist is the program's own. */
 const helps = new Map<string, Promise<string>>()
 const helpOf = (subcommand: string): Promise<string> => {
   const known = helps.get(subcommand)
   if (known !== undefined) return known
   const { ended, stdout } = spawnProxy({ args: [subcommand, "--help"], environment: { NO_COLOR: "1" } })
-  const help = ended.then((code) => (code === 0 ? stdout() : ""))
+  const help = ended.then(() => stdout())
   helps.set(subcommand, help)
   return help
 }
@@ -48,13 +48,14 @@ const checkCommand = async (document: string, line: string): Promise<void> => {
   if (file !== undefined && !existsSync(join(root, file))) wrong(`${file} does not exist`)
 
   // safe-regex: reads a line of our own documents
-  const [, subcommand, rest = ""] = /storage-proxy (serve|[a-z]+)((?: .*)?)$/.exec(command.split("|")[0] ?? "") ?? []
+  const [, subcommand, rest = ""] = /storage-proxy ([a-z]+)((?: .*)?)$/.exec(command.split("|")[0] ?? "") ?? []
   if (subcommand === undefined || !/(^|\/|\s)storage-proxy (?!\S*[=:/])/.test(command)) return
+  // Here it is the name of an image, a release, a unit or a folder.
   if (/(docker|helm|systemctl|kubectl|install|cp|useradd)\b/.test(command)) return
   const help = await helpOf(subcommand)
-  if (help === "") wrong(`subcommand ${subcommand} does not exist`)
+  if (!help.includes(`storage-proxy ${subcommand} [flags]`)) wrong(`subcommand ${subcommand} does not exist`)
   for (const [, flag = ""] of rest.matchAll(/\s(--[a-z-]+)/g)) {
-    if (!help.includes(flag)) wrong(`${subcommand} has no ${flag}`)
+    if (!help.split(/[\s,]+/).includes(flag)) wrong(`${subcommand} has no ${flag}`)
   }
 }
 
@@ -86,6 +87,6 @@ for (const name of globSync("*.md", { cwd: join(root, "docs") })) {
   const isListed = name === "README.md" || listed.includes(name)
   if (!isListed) problems.push(`docs/README.md does not list ${name} with a description`)
 }
+if (documents.length < 5) problems.push(`only ${documents.length} documents were found`)
 for (const problem of problems) console.error(problem)
-if (documents.length < 5) console.error(`only ${documents.length} documents were found`)
-process.exitCode = problems.length > 0 || documents.length < 5 ? 1 : 0
+process.exitCode = problems.length > 0 ? 1 : 0

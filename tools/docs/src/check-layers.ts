@@ -33,11 +33,11 @@ const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
   "tools/demo": ["harness", "sandbox"],
 }
 
+const proxyServer = "packages/proxy-server/src"
 /**
  * The folders of proxy-server, highest first: each imports only from those below it. Files beside the folders are above
  * all of them.
  */
-const proxyServer = "packages/proxy-server/src"
 const foldersFromTheTop = `commands wiring routes openapi http auth serving replication persistence refresh snapshot
   config config-sources concurrency observability`.split(/\s+/)
 /** A folder with a larger share of the package's lines mixes several concerns. */

@@ -9,7 +9,7 @@
 import { globSync, readFileSync } from "node:fs"
 import { expressionsOf, faultOf } from "./regexes.ts"
 
-const files = globSync(["*.ts", "{packages,apps,tools,deploy}/**/*.{ts,mts,js,mjs}"], {
+const files = globSync(["*.ts", "{packages,apps,tools,deploy}/**/*.{ts,tsx,mts,js,mjs}"], {
   exclude: (path) => /(^|\/)(node_modules|dist|test[a-z-]*)$/.test(path),
 })
   .filter((file) => !file.endsWith(".d.ts"))

@@ -18,9 +18,10 @@ export const cachedFolder = async (name: string, make: (folder: string) => Promi
   const folder = join(cache, name)
   if (existsSync(folder)) return folder
   await mkdir(dirname(folder), { recursive: true })
-  // A Linux lock, which ends with this process; without the program `flock` there is none.
+  // A Linux lock, which ends with this process; if `flock` is missing or fails, there is none.
   const holder = spawn("flock", [`${folder}.lock`, "sh", "-c", "echo; exec cat"], { stdio: ["pipe", "pipe", "ignore"] })
-  await Promise.race([once(holder.stdout, "data"), new Promise((resolve) => holder.once("error", resolve))])
+  const isOver = new Promise((resolve) => holder.once("error", resolve).once("exit", resolve))
+  await Promise.race([once(holder.stdout, "data"), isOver])
   const unfinished = `${folder}.${process.pid}.tmp`
   try {
     if (existsSync(folder)) return folder

@@ -1,4 +1,4 @@
-/** Parses deploy/Dockerfile, so that tools can do the same without Docker. */
+/** Parses the Dockerfiles of deploy/, so that tools can do the same without Docker. */
 import { readFile } from "node:fs/promises"
 
 /** The instructions of a stage: a name such as `RUN` and the text after it, with continued lines joined. */

@@ -12,15 +12,16 @@ export const drift = Command.make(
   { ...lookFlags, json: jsonFlag },
   Effect.fn(function* ({ json, ...flags }) {
     const { readList, systems, scope } = yield* readSession(flags)
-    const { etag, ...list } = yield* readList()
-    const drifts = yield* driftOf({ etag, ...list }, systems, scope)
+    const list = yield* readList()
+    const { etag } = list
+    const drifts = yield* driftOf(list, systems, scope)
     const lines = drifts.map(
       ({ drift, path, itemId, detail }) => `${drift} ${escapeControls(`${path === "" ? itemId : path}: ${detail}`)}`,
     )
     process.stdout.write(
       json
         ? `${JSON.stringify({ etag, drifts }, null, 2)}\n`
-        : `${[...lines, `${drifts.length} ${drifts.length === 1 ? "difference" : "differences"} (list ${etag})`].join("\n")}\n`,
+        : `${[...lines, `${drifts.length} ${drifts.length === 1 ? "difference" : "differences"} (list ${escapeControls(etag)})`].join("\n")}\n`,
     )
     if (drifts.length > 0) yield* new Changes()
   }, Effect.scoped),

@@ -13,7 +13,7 @@ export const jsonFlag = Flag.Boolean("json").pipe(Flag.withDescription("Print JS
 export const lookFlags = {
   config: configFlag,
   system: Flag.String("system").pipe(
-    Flag.withDescription("Only this storage system, by its name in entries"),
+    Flag.withDescription("Only this storage system, by its key in entries"),
     Flag.optional,
   ),
   only: Flag.String("only").pipe(

@@ -25,6 +25,10 @@ export const run = Command.make(
       Flag.withDefault("127.0.0.1"),
     ),
     port: Flag.Int("port").pipe(
+      Flag.filter(
+        (port) => port >= 0 && port <= 65_535,
+        (port) => `Expected a port from 0 to 65535, got ${port}`,
+      ),
       Flag.withDescription("The port of /metrics and /health, which are not served without it; 0 chooses a free one"),
       Flag.optional,
     ),
@@ -86,7 +90,8 @@ export const run = Command.make(
       for (const { sign, path, itemId, note } of outcome.plan.items) {
         if (sign === "!")
           yield* metrics.oncePerDay(
-            `${itemId} ${note}`,
+            // Without numbers: a reason may contain the free space, which always changes.
+            `${itemId} ${note?.replaceAll(/\d+/g, "")}`,
             log("warning", { event: "needs-person", item: itemId, path, reason: note }),
           )
       }

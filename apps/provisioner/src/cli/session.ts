@@ -44,6 +44,14 @@ const listReader = (proxy: StorageClient["Service"], systems: Systems<Reader>, s
     return list
   })
 
+/** Loads the settings, and logs which of them are questionable, such as an unknown key of the file. */
+const settingsFrom = Effect.fnUntraced(function* (config: ScopeFlags["config"]) {
+  const settings = yield* loadSettings(Option.getOrUndefined(config))
+  const log = logLine(settings.withoutSecrets)
+  for (const detail of settings.warnings) yield* log("warning", { event: "configuration-warning", detail })
+  return { settings, log }
+})
+
 /** The state directory cannot be made. */
 class StateUnusable extends Data.TaggedError("StateUnusable")<{ readonly path: string; readonly reason: string }> {
   override get message() {
@@ -89,7 +97,7 @@ const targetOf = ({ prefix, systems }: ProvisionerSettings, scope: CycleScope): 
 
 /** For commands that read nothing but the disk: no lock, no clients. */
 export const diskSession = Effect.fnUntraced(function* (flags: Omit<ScopeFlags, "maxRemovals">) {
-  const settings = yield* loadSettings(Option.getOrUndefined(flags.config))
+  const { settings } = yield* settingsFrom(flags.config)
   const scope = scopeOf(flags)
   return { settings, scope, systems: yield* openSystems(settings, scope.system, openReader) }
 })
@@ -130,7 +138,7 @@ export const writeSession = Effect.fnUntraced(function* <E = never>(
   onAct: (result: ActResult) => Effect.Effect<void> = () => Effect.void,
   confirm: (target: Target) => Effect.Effect<void, E> = () => Effect.void,
 ) {
-  const settings = yield* loadSettings(Option.getOrUndefined(flags.config))
+  const { settings, log } = yield* settingsFrom(flags.config)
   const scope = scopeOf(flags)
   yield* confirm(targetOf(settings, scope))
   yield* makeStateDirectory(settings.statePath)
@@ -141,7 +149,6 @@ export const writeSession = Effect.fnUntraced(function* <E = never>(
   )
   const journal = yield* openJournal(settings.statePath)
   const { proxy, waldur } = yield* clients(settings)
-  const log = logLine(settings.withoutSecrets)
   const cycle = yield* makeCycles({
     systems,
     journal,

@@ -21,7 +21,7 @@ export const planText = ({ items, counts, etag }: Plan): string => {
       `${sign} ${escapeControls(path || itemId || "(no itemId)")}: ${escapeControls([...acts.map(actText), ...(note === undefined ? [] : [note])].join("; then "))}`,
   )
   const summary = `${counts["+"]} to create, ${counts["~"]} to change or report, ${counts["-"]} to remove, ${counts["!"]} for an operator (list ${etag})`
-  return `${[...lines, summary].join("\n")}\n`
+  return `${[...lines, escapeControls(summary)].join("\n")}\n`
 }
 
 const actText = (act: Act): string => {

@@ -1,6 +1,6 @@
 /** Takes over directories that another program has made, so that a site can switch to this one. */
 import type { EntryList } from "@cscs/storage-client"
-import { keyOf } from "@cscs/storage-model"
+import { isOfResource, keyOf } from "@cscs/storage-model"
 import { Effect } from "effect"
 import { type Driver, type DriverError, type Outcome, type Reader, Refused } from "../drivers/driver.ts"
 import type { Journal, JournalUnusable } from "../journal/journal.ts"
@@ -30,25 +30,23 @@ export const adoptAll = Effect.fn("adoptAll")(function* <D extends Reader>(
   scope: Scope,
   adopting?: { readonly journal: Journal; readonly drivers: ReadonlyMap<string, Driver> },
 ): Effect.fn.Return<ReadonlyArray<Adoption>, JournalUnusable> {
-  const { conflictOf } = claimsOf(list.entries, list.notUnderstood)
-  const candidates = inScope(list.entries, systems, scope).filter(isSettled)
+  const { conflictOf } = claimsOf(list.entries, list.notUnderstood, new Map())
+  const candidates = inScope(list.entries, systems, scope).filter((entry) => isOfResource(entry) && isSettled(entry))
   const observations = yield* observeAll(candidates, systems)
   const adoptions: Array<Adoption> = []
   for (const entry of candidates) {
     const observation = observations.get(keyOf(entry))
-    if (
-      observation === undefined ||
-      "_tag" in observation ||
-      observation.listed === undefined ||
-      observation.atPath?.itemId !== null
-    )
-      continue
     const { itemId, mountPoint, storageSystem } = entry
     const path = mountPoint.default
-    const listed = { ...observation.listed, path: systems.prefix + path }
-    const reader = systems.drivers.get(storageSystem.key)
-    if (reader === undefined) continue
     const done = (outcome: Adoption["outcome"]) => adoptions.push({ path, itemId, outcome })
+    const reader = systems.drivers.get(storageSystem.key)
+    if (observation === undefined || reader === undefined) continue
+    if ("_tag" in observation) {
+      done(observation)
+      continue
+    }
+    if (observation.listed === undefined || observation.atPath?.itemId !== null) continue
+    const listed = { ...observation.listed, path: systems.prefix + path }
     const conflict = conflictOf(entry)
     if (conflict !== undefined) {
       done(new Refused({ step: `adopt ${path}`, detail: conflict }))

@@ -7,7 +7,7 @@ import type { Systems } from "./observe.ts"
 
 /** How many directories are read concurrently: each may take a program or a walk of the tree. */
 const atOnce = 8
-/** In milliseconds. A directory service that does not respond must not stop the report. */
+/** In milliseconds. A directory service that does not respond must not hang the command: it fails. */
 const getentDeadline = 10_000
 
 /** Space in bytes, or a number of files. Without a limit there is no percentage. */

@@ -1,6 +1,7 @@
 /** Which directories entries claim, so that no act on one entry touches the directory of another. */
 import type { NotUnderstood } from "@cscs/storage-client"
 import { isOfResource, type StorageEntry } from "@cscs/storage-model"
+import type { ItemRecord } from "../journal/journal.ts"
 import { decide } from "./decide.ts"
 
 export interface Claims {
@@ -13,15 +14,22 @@ export interface Claims {
 /**
  * @param entries the whole list: entries that are out of scope have claims, too
  * @param notUnderstood of the same list; they claim the mount points that they are known to have
+ * @param journal by item: a directory that is listed elsewhere, or not at all, may still be where it was last
  */
 export const claimsOf = (
   entries: ReadonlyArray<StorageEntry>,
   notUnderstood: ReadonlyArray<Pick<NotUnderstood, "itemId" | "mountPoint">>,
+  journal: ReadonlyMap<string, ItemRecord>,
 ): Claims => {
   const present = [
     ...entries.filter(mayHaveDirectory).map(({ itemId, mountPoint }) => ({ itemId, path: mountPoint.default })),
     ...notUnderstood.map(({ itemId, mountPoint }) => ({ itemId, path: mountPoint })),
   ]
+  const removed = new Set(entries.filter(({ status }) => status === "removed").map(({ itemId }) => itemId))
+  const remembered = [...journal].flatMap(([itemId, { path, trash }]) =>
+    trash === undefined && !removed.has(itemId) ? [{ itemId, path }] : [],
+  )
+  const places = [...present, ...remembered]
   const byPath = Map.groupBy(present, ({ path }) => path)
   const byItem = Map.groupBy(present, ({ itemId }) => itemId)
   return {
@@ -40,7 +48,7 @@ export const claimsOf = (
       return `the entry ${other === undefined ? "that is not understood" : `of ${other}`} has the same itemId`
     },
     otherBelow: (above, itemId) =>
-      present.find(({ itemId: other, path }) => other !== itemId && path?.startsWith(`${above}/`))?.path,
+      places.find(({ itemId: other, path }) => other !== itemId && path?.startsWith(`${above}/`))?.path,
   }
 }
 

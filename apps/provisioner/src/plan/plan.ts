@@ -58,7 +58,7 @@ export type Observation =
       readonly atPath: Observed | null
       /** How what is at the mount point differs from what is listed. */
       readonly differences: ReadonlyArray<string>
-      /** Free bytes of the file system, if the policy needs to know. */
+      /** Free bytes of the file system, for an order that waits for approval; absent if the file system does not report them. */
       readonly free?: bigint
     }
   | DriverError
@@ -100,7 +100,7 @@ const erredMessage = (itemId: string) =>
 
 export const plan = (input: PlanInput): Plan => {
   const { etag, entries, notUnderstood } = input.list
-  const claims = claimsOf(entries, notUnderstood)
+  const claims = claimsOf(entries, notUnderstood, input.journal)
   const items: Array<PlanItem> = notUnderstood.map(({ itemId, reason }, index) => ({
     sign: "!",
     key: `not understood ${index}`,

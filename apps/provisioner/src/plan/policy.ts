@@ -20,7 +20,7 @@ export const policyOf =
     }
     if (freeSpace === "ignore") return { verdict: "approve" }
     const more = additionalBytes(entry)
-    if (more === 0n) return { verdict: "approve" }
+    if (more === 0) return { verdict: "approve" }
     if (free === undefined) return { verdict: "wait", reason: "the free space is unknown" }
     return more > free
       ? { verdict: freeSpace, reason: `${more} more bytes were ordered, and ${free} are free` }
@@ -28,15 +28,15 @@ export const policyOf =
   }
 
 /** The bytes that the order adds to the hard limit of space. */
-const additionalBytes = ({ status, quotas, newQuotas }: StorageEntry): bigint => {
-  const before = status === "pending" ? 0n : hardSpace(quotas)
+const additionalBytes = ({ status, quotas, newQuotas }: StorageEntry): number => {
+  const before = status === "pending" ? 0 : hardSpace(quotas)
   const after = status === "pending" ? hardSpace(quotas) : hardSpace(newQuotas ?? quotas)
-  return after > before ? after - before : 0n
+  return after > before ? after - before : 0
 }
 
-const bytesPerMegabyte = 1_000_000n
+const bytesPerTerabyte = 1e12
 
-const hardSpace = (quotas: ReadonlyArray<Quota> | null): bigint => {
+const hardSpace = (quotas: ReadonlyArray<Quota> | null): number => {
   const tera = quotas?.find(({ type, enforcementType }) => type === "space" && enforcementType === "hard")?.quota ?? 0
-  return BigInt(Math.round(tera * 1e6)) * bytesPerMegabyte
+  return Math.round(tera * bytesPerTerabyte)
 }

@@ -76,8 +76,11 @@ export const loadSettings = Effect.fn("loadSettings")(function* (
     required("proxy.client_id", clientId, "the client's ID")
     required("proxy.client_secret", clientSecret, "the client's secret")
   }
-  const statePath = resolve(values.statePath ?? "")
+  const statePath = resolve(values.statePath)
   const systems = yield* systemsOf(values, statePath, wrong, read.has)
+  const { minGid, maxGid } = values
+  if (minGid !== undefined && maxGid !== undefined && minGid > maxGid)
+    wrong("policy.min_gid", String(minGid), `at most max_gid, which is ${maxGid}`)
   if (problems.length > 0 || proxyUrl === undefined || apiUrl === undefined || token === undefined) {
     return yield* new settingsLibrary.ConfigurationInvalid({
       problems: problems.map((problem) => ({ ...problem, found: read.withoutSecrets(problem.found) })),
@@ -186,7 +189,8 @@ const systemsOf = Effect.fnUntraced(function* (
     if (at === "") wrong(`${path}.root`, JSON.stringify(root) ?? "nothing", "an absolute path")
     else if (other === undefined) roots.set(at, name)
     else wrong(`${path}.root`, at, `a root of its own: ${other} has the same`)
-    if (!/^[\w-]{1,100}$/.test(name)) wrong(path, "the name", "1 to 100 letters, digits, _ and -")
+    // An entry's key is lowercase: another name would select nothing, and look as if there were nothing to do.
+    if (!/^[a-z\d_-]{1,100}$/.test(name)) wrong(path, "the name", "1 to 100 lowercase letters, digits, _ and -")
     if (type === undefined) continue
     const known = ownSettings[type]
     const own: Record<string, unknown> = {}

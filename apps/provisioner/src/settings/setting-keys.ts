@@ -28,7 +28,8 @@ export const settingKeys = {
   }),
   waldurApiUrl: key("waldur_api_url", httpUrl, { description: "Waldur's API, to which orders are reported." }),
   waldurApiToken: key("waldur_api_token", waldurToken, {
-    description: "The token of a Waldur user that may act on orders: a manager of the provider.",
+    description:
+      "The token of a Waldur user that may act on orders: one with the role OFFERING.MANAGER in each offering suffices.",
   }),
   waldurVerifySsl: keyWithDefault("waldur_verify_ssl", flag, true, { description: "Check Waldur's certificate." }),
   waldurCaFile: key("waldur_ca_file", text, {
@@ -38,7 +39,8 @@ export const settingKeys = {
     description: "The timeout of a report.",
   }),
   socksProxy: key("socks_proxy", proxyUrl, {
-    description: "The proxy for all calls; default: the environment's (`HTTPS_PROXY` and the like).",
+    description:
+      "The proxy for calls to the storage proxy, the issuer and Waldur; default: the environment's (`HTTPS_PROXY` and the like). VAST is called directly.",
   }),
   statePath: keyWithDefault("state_path", text, "/var/lib/storage-provisioner", {
     description: "The directory of the journal, the registries and the status. Outside of all roots; made if missing.",
@@ -48,7 +50,7 @@ export const settingKeys = {
   }),
   storageSystems: key("storage_systems", mapping, {
     description:
-      "By the system's name in entries: its `driver` (`directory`, `btrfs`, `lustre`, `vast`, `ext4`, `xfs`), its `root`, and the driver's own settings. Systems that are not named are left alone.",
+      "By the system's key in entries (`storageSystem.key`, lowercase): its `driver` (`directory`, `btrfs`, `lustre`, `vast`, `ext4`, `xfs`), its `root`, and the driver's own settings. Systems that are not named are left alone.",
   }),
   vastToken: key("vast.token", secret, { description: "VAST's API token." }),
   vastUser: key("vast.user", text, {

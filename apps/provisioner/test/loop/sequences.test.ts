@@ -151,7 +151,7 @@ const run = (steps: ReadonlyArray<Step>) =>
     let fatesLeft: Array<Fate> = []
     const nextFate = (): Fate => fatesLeft.shift() ?? "done"
     let trashed = 0
-    /** When each item was last reported, and whether that was an approval of the order that it has now. */
+    /** When each item was last reported. */
     const reportedAt = new Map<string, number>()
     /** The items that failed, and the earliest time of their retry. */
     const retriedFrom = new Map<string, number>()

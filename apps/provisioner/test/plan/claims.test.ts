@@ -1,5 +1,6 @@
 import { keyOf, type StorageEntry } from "@cscs/storage-model"
 import { expect, test } from "vitest"
+import type { ItemRecord } from "../../src/journal/journal.ts"
 import { type Observation, plan } from "../../src/plan/plan.ts"
 import { anEntry, aTenant, executing, itemId, quotas, waiting } from "../an-entry.ts"
 
@@ -13,6 +14,7 @@ const itemsOf = (
     readonly only: ReadonlyArray<StorageEntry>
     readonly at: Readonly<Record<string, string>>
     readonly notUnderstood: string | Pick<StorageEntry, "itemId">
+    readonly journal: Readonly<Record<string, ItemRecord>>
   }> = {},
 ) => {
   const observed = (entry: StorageEntry): readonly [string, Observation] => {
@@ -37,7 +39,7 @@ const itemsOf = (
     },
     entries: about.only ?? entries,
     observations: new Map(entries.map(observed)),
-    journal: new Map(),
+    journal: new Map(Object.entries(about.journal ?? {})),
     held: new Set(),
     settings: {
       policy: () => ({ verdict: "approve" }),
@@ -130,6 +132,22 @@ test("what counts is where a directory is, not where it is listed, for a removal
   }
   const moves = planned([anEntry({ path: "/capstor/archive/a" })], { at })
   expect(moves).toEqual([["~", "/capstor/archive/a", "move", "change"]])
+})
+
+test("a directory that is still inside another one is not removed or moved with it, whether it is listed elsewhere or not at all", () => {
+  const record = { system: "capstor", path: `${root}/b` }
+  const journal = { [itemId(2)]: record }
+  const moving = inner({ mountPoint: { default: "/capstor/store/b" } })
+  expect(planned([outer, moving], { at: { [itemId(2)]: record.path }, journal })).toEqual([
+    ["!", root],
+    ["~", "/capstor/store/b", "move", "change"],
+  ])
+  expect(planned([outer], { journal })).toEqual([["!", root]])
+  const moved = anEntry({ path: "/capstor/archive/a" })
+  expect(planned([moved], { at: { [outer.itemId]: root }, journal })).toEqual([["!", "/capstor/archive/a"]])
+  const inTrash = { [itemId(2)]: { ...record, trash: { order: "", since: "" } } }
+  expect(planned([outer], { journal: inTrash })).toEqual([["-", root, "trash", "done"]])
+  expect(planned([outer, inner({ status: "removed" })], { journal })).toContainEqual(["-", root, "trash", "done"])
 })
 
 test("an order for a directory that another entry has is not approved", () => {

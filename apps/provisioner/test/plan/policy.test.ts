@@ -37,6 +37,11 @@ test("an order for more space than is free waits or is rejected, and only the ad
   }
 })
 
+test("an amount that no file system has is compared too, and does not end the process", () => {
+  const endless = anEntry({ status: "pending", ...waiting, quotas: [...quotas(Number.MAX_VALUE)] })
+  for (const freeSpace of ["wait", "reject"] as const) expect(verdictOf({ freeSpace }, endless, 1n)).toBe(freeSpace)
+})
+
 test("an order for more space waits while the free space is unknown, and is not rejected", () => {
   expect(verdictOf({ freeSpace: "reject" }, larger)).toBe("wait")
   expect(verdictOf({ freeSpace: "reject" }, smaller)).toBe("approve")

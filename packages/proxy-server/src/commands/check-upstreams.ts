@@ -9,6 +9,7 @@ import { Authentication } from "../auth/authentication.ts"
 import { type ProxySettings, Settings } from "../config/settings.ts"
 import { shortList } from "../config-sources/sources.ts"
 import { emptyGidCache, GidSource } from "../refresh/gid-source.ts"
+import { chunksOf } from "../refresh/loss-guard.ts"
 import { firstRead } from "../refresh/read-snapshot.ts"
 import { hpcUserApiAdvice } from "../refresh/refresh-errors.ts"
 import { emptyOffering, type Snapshot } from "../snapshot/snapshot.ts"
@@ -54,17 +55,17 @@ const checkWaldur = (settings: ProxySettings): Effect.Effect<Checked> =>
     const waldur = yield* WaldurClient
     const { cacheStats } = yield* GidSource
     const calls: Array<MeasuredCall> = []
-    const taken = <A, E, R>(call: MeasuredCall["call"], effect: Effect.Effect<A, E, R>) =>
+    const recorded = <A, E, R>(call: MeasuredCall["call"], effect: Effect.Effect<A, E, R>) =>
       Effect.flatMap(measured(call, effect), ({ result, took }) => {
         calls.push(took)
         return Effect.fromResult(result)
       })
     const reading = Effect.gen(function* () {
       const read = yield* Effect.all(
-        [versionOf(taken("version", waldur.version())), taken("offerings", waldur.offerings())],
+        [versionOf(recorded("version", waldur.version())), recorded("offerings", waldur.offerings())],
         { concurrency: "unbounded" },
       )
-      return [...read, yield* taken("first read", firstRead)] as const
+      return [...read, yield* recorded("first read", firstRead)] as const
     })
     const found = yield* Effect.result(reading)
     if (Result.isFailure(found)) {
@@ -120,8 +121,8 @@ const checkOffering = (
     ({ uuid, name: title, customerName }) => `${dashedUuid(uuid) ?? uuid} (${customerName ?? title})`,
   )
   const total = counts.get(offeringSlug) ?? 0
-  const left = skipped.filter((finding) => finding.offering_slug === offeringSlug).length
-  const detail = `${total} resources${left === 0 ? "" : `, ${left} records skipped`}`
+  const skippedHere = skipped.filter((finding) => finding.offering_slug === offeringSlug).length
+  const detail = `${total} resources${skippedHere === 0 ? "" : `, ${skippedHere} records skipped`}`
   const role = "the role CUSTOMER.READER in the provider's organization"
   if (own.length === 0) {
     return failed(
@@ -147,11 +148,12 @@ const checkOffering = (
   if (offeringWarnings.includes(emptyOffering(offeringSlug))) {
     return passed(name, "visible, but without resources", `If it has resources, give the token's user ${role}.`)
   }
-  if (left > 0 && entries.select({ offeringSlug }).length === 0) {
+  // Its tenants and customers are served even then.
+  if (skippedHere > 0 && chunksOf(entries.chunks, offeringSlug).every(({ resources }) => resources.length === 0)) {
     return passed(
       name,
       `${detail}: none is served`,
-      "The reason of one: storage-proxy explain SLUG. If the paths are right, correct backend_settings.mount_roots.",
+      "The reason of one: storage-proxy explain SLUG. If its path is refused but right, correct backend_settings.mount_roots.",
     )
   }
   return passed(name, detail)

@@ -105,7 +105,7 @@ const readDotenv = Effect.fnUntraced(function* (
           path,
           source: "the file",
           found: reason,
-          allowed: "a file of ours or root's that no other user may write (chmod go-w)",
+          allowed: "a file of this process's user or of root, which no other user may write (chmod go-w)",
         },
       ],
     })

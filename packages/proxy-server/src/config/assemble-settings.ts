@@ -229,7 +229,7 @@ const maxSystems = 100
 
 /** Commas separate names in queries, and no name in Waldur is longer. */
 const nameRule = "not empty, without comma or control characters, at most 255 characters"
-const isName = (text: string) => text !== "" && text.length <= 255 && !/[,\p{Cc}]/u.test(text)
+const isName = (text: string) => text !== "" && text.length <= 255 && !/[,\p{Cc}\p{Cs}]/u.test(text)
 
 /** Only terabytes are served: another unit or factor would be a silent error by powers of ten. */
 const checkComponents = (components: Readonly<Record<string, unknown>> | undefined, wrong: Wrong) => {

@@ -53,8 +53,8 @@ export const readSettings = Effect.fnUntraced(function* <
   const withoutSecrets = masker([...secretsGiven(table, sources).map(unwrapped), ...secretsRead])
   const ignoredKeys = unknown.ignored.map(shownName)
   const ignored = ignoredKeys.map((name) => `${file}: the key ${name} is unknown and has no effect`)
-  const trimmed = [...given].flatMap(([path, { source, taken }]) =>
-    taken === "more" ? [`${path} (${source}): white space or quotes around the secret were stripped`] : [],
+  const trimmed = [...given].flatMap(([path, { source, stripped }]) =>
+    stripped === "more" ? [`${path} (${source}): white space or quotes around the secret were stripped`] : [],
   )
   const secretFiles = read.flatMap(({ key, given }) => (key.isSecret && given?.file !== undefined ? [given.file] : []))
   return {
@@ -71,7 +71,7 @@ export const readSettings = Effect.fnUntraced(function* <
     ignoredKeys,
     warnings: [...sources.warnings, ...shortList(ignored), ...trimmed],
     effective: read.map(({ key, given, value }) => {
-      const note = given?.taken === undefined ? "" : ", without the white space or quotes around it"
+      const note = given?.stripped === undefined ? "" : ", without the white space or quotes around it"
       return {
         path: key.path,
         value: withoutSecrets(shownValue(value, key)),
@@ -104,7 +104,7 @@ interface Given extends Sourced<unknown> {
   /** The path at which the value was found: possibly an older one. */
   readonly path: string
   /** What was stripped around a secret: the line end of a file, or more. */
-  readonly taken?: "line end" | "more"
+  readonly stripped?: "line end" | "more"
   /** The file that contained it; `undefined` if it came from the environment, which does not change. */
   readonly file?: string
 }
@@ -158,7 +158,7 @@ const withoutWrapping = (key: SettingKey<unknown>, { value, source, file }: Sour
   if (typeof value !== "string") return { value, ...given }
   const text = unwrapped(value)
   if (text === value || !key.isSecret) return { value: text, ...given }
-  return { value: text, ...given, taken: text === value.replace(/\r?\n$/, "") ? "line end" : "more" }
+  return { value: text, ...given, stripped: text === value.replace(/\r?\n$/, "") ? "line end" : "more" }
 }
 
 const readText = (path: string, about: { readonly path: string; readonly source: string }) =>

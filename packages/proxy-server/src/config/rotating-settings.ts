@@ -85,7 +85,7 @@ export const rotatingSettings = (first: ProxySettings): RotatingSettings => {
         }
         const value = secretNow(next)
         if (value === current.current) continue
-        if (key === "cache.url" && !isSameButPassword(value, current.current)) needRestart.push(key)
+        if (key === "cache.url" && !isSameButLogin(value, current.current)) needRestart.push(key)
         else {
           current.replace(Redacted.make(value))
           secrets.push(key)
@@ -106,10 +106,10 @@ export const rotatingSettings = (first: ProxySettings): RotatingSettings => {
 }
 
 /** Whether two Valkey URLs differ only in their login, and both or neither have one: the connection can stay. */
-const isSameButPassword = (one: string, other: string): boolean => {
+const isSameButLogin = (one: string, other: string): boolean => {
   const [a, b] = [new URL(one), new URL(other)]
-  const hadLogin = (url: URL) => url.username !== "" || url.password !== ""
-  if (hadLogin(a) !== hadLogin(b)) return false
+  const hasLogin = (url: URL) => url.username !== "" || url.password !== ""
+  if (hasLogin(a) !== hasLogin(b)) return false
   a.password = b.password = ""
   a.username = b.username = ""
   return a.href === b.href

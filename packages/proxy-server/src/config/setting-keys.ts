@@ -174,7 +174,7 @@ export const settingKeys = {
   }),
   debugRoles: keyWithDefault<ReadonlyArray<string>>("auth.debug_roles", textList, [], {
     description:
-      "Roles that a token must have besides for debug mode, skipped records and explanations, in the same form; default none.",
+      "Further roles that a token must have for debug mode, which lists skipped records, and for explanations, in the same form; default none.",
   }),
   authVerifySsl: keyWithDefault("auth.verify_ssl", flag, true, { description: "Check the issuer's certificate." }),
   authCaFile: key("auth.ca_file", text, {

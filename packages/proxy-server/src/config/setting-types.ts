@@ -85,7 +85,8 @@ export const gid = wholeNumber(1, largestGid)
 
 /** Linux accepts no longer path, and no setting is longer than one. */
 const longestText = 4096
-const control = /\p{Cc}/u
+// Half a surrogate pair has no encoding: `encodeURIComponent` throws.
+const control = /[\p{Cc}\p{Cs}]/u
 
 /**
  * What is wrong with a text, in words that quote nothing of it; `undefined` if nothing is. HTTP, a terminal or a path would
@@ -134,7 +135,7 @@ export const realm = textThat(
   textFault,
 )
 
-const kept = (type: SettingType<string>): SettingType<Redacted.Redacted> => ({
+const redacted = (type: SettingType<string>): SettingType<Redacted.Redacted> => ({
   ...type,
   isSecret: true,
   decode: (value) => {
@@ -144,10 +145,10 @@ const kept = (type: SettingType<string>): SettingType<Redacted.Redacted> => ({
 })
 
 /** A text that must not appear in any log, error or debug response. */
-export const secret = kept(text)
+export const secret = redacted(text)
 
 /** A Waldur user's token: 40 hexadecimal digits. */
-export const waldurToken = kept(
+export const waldurToken = redacted(
   textThat("the API token of a Waldur user: 40 hexadecimal digits", { pattern: "^[0-9A-Fa-f]{40}$" }, (token) =>
     /^[0-9a-f]{40}$/i.test(token),
   ),
@@ -172,7 +173,7 @@ const urlIn = (text: string, schemes: RegExp): URL | undefined => {
 }
 
 /** The URL of a Valkey or Redis; it contains the password. */
-export const redisUrl = kept(
+export const redisUrl = redacted(
   textThat(
     "a redis:// or rediss:// (TLS) URL, such as rediss://user:password@valkey.example.org:6379",
     { format: "uri", pattern: "^rediss?://" },
@@ -187,7 +188,7 @@ export const redisUrl = kept(
 const sentryDsnPattern = /^https?:\/\/\w+(:\w*)?@[\w.-]+(:\d+)?\/([\w.-]+\/)*\d+$/
 
 /** The DSN of a Sentry project. It gives write access, so it is secret. */
-export const sentryDsn = kept(
+export const sentryDsn = redacted(
   textThat(
     "a DSN as Sentry shows it, such as https://key@sentry.example.org/1",
     { maxLength: longestUrl, pattern: sentryDsnPattern.source },

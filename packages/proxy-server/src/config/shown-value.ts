@@ -26,7 +26,7 @@ export const shownValue = (value: unknown, key: SettingKey<unknown>): string => 
  */
 export const foundValue = (value: unknown, key?: SettingKey<unknown>): string => {
   if (value === undefined) return "nothing"
-  if (key?.isSecret) return secret
+  if (key?.isSecret) return typeof value === "number" ? `${secret}, read as a number: put it in quotes` : secret
   if (Array.isArray(value)) return value.length === 0 ? "an empty list" : "a list"
   if (typeof value === "object" && value !== null) return "a mapping"
   return typeof value === "string" ? JSON.stringify(withoutSecrets(value)) : String(value)

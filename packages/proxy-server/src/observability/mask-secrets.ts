@@ -84,12 +84,15 @@ const isInName = (code: number): boolean =>
   code === 45 ||
   code === 36
 
+/** White space and, as in `Authorization: Bearer …`, the scheme: the value after it is the secret. */
+const beforeValue = /^\s*(?:(?:basic|bearer|dpop|negotiate|token)\s+)?/i
+
 const maskAssignments = (text: string): string => {
   let result = ""
   let done = 0
   for (const { index } of text.matchAll(/[:=]/g)) {
     if (index < done || !isSecretName(nameBefore(text, index))) continue
-    const begin = index + 1 + (/^\s*/.exec(text.slice(index + 1, index + 1 + longestName))?.[0].length ?? 0)
+    const begin = index + 1 + (beforeValue.exec(text.slice(index + 1, index + 1 + longestName))?.[0].length ?? 0)
     const end = valueEnd(text, begin)
     if (end === begin) continue
     // safe-regex: 128 characters at most

@@ -83,7 +83,7 @@ export const ExplanationResponse = named(
 
 /**
  * The whole explanation of a resource, customer or offering; `undefined` if nothing has the UUID. Nothing is found, but the
- * guard named, for a resource that only a guard still lists.
+ * guard named, for an entry that only a guard still lists.
  */
 export const explanationResponse = Effect.fn("explanationResponse")(function* (uuid: string) {
   const settings = yield* Settings
@@ -92,9 +92,12 @@ export const explanationResponse = Effect.fn("explanationResponse")(function* (u
   const explanation = yield* explanationIn(held ?? (yield* Effect.scoped(inputReadNow(last?.taken.snapshot))), uuid)
   const offerings = new Set(explanation.found.map(({ offeringSlug }) => offeringSlug))
   const { guarded = [], entries } = last?.taken.snapshot ?? {}
-  // Waldur may no longer show an entry that a guard keeps in the list.
+  // Waldur may no longer show an entry that a guard keeps in the list. Only the first of a chunk is a tenant or customer.
+  const begin = Buffer.from(`{"itemId":"${uuid}"`)
   const isKept = (offeringSlug: string) =>
-    chunksOf(entries?.chunks ?? [], offeringSlug).some(({ resources }) => resources.includes(uuid))
+    chunksOf(entries?.chunks ?? [], offeringSlug).some(
+      ({ bytes, resources }) => resources.includes(uuid) || bytes.subarray(0, begin.length).equals(begin),
+    )
   const concerned = guarded.filter(({ offeringSlug }) => offerings.has(offeringSlug) || isKept(offeringSlug))
   if (offerings.size + concerned.length === 0) return undefined
   const text = masker(secretsIn(settings))

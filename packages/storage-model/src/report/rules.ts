@@ -52,7 +52,7 @@ export const rules = {
   "tenant/provider-name": "from the first resource that names its provider",
   "tenant/provider-slug": "no resource names its provider",
   "customer/listed-by-uuid": "found by customer_uuid",
-  "customer/listed-by-slug": "found by customer_slug, since no resource has a customer UUID",
+  "customer/listed-by-slug": "found by customer_slug, since no customer_uuid identifies it",
   "customer/list-refused":
     "the token may not read the offering's list of customers; the name is the resource's customer_name",
   "customer/list-unread":

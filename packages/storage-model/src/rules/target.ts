@@ -7,7 +7,7 @@ import { dashedUuid, deterministicId, stableHash } from "../waldur/uuid.ts"
 import type { TargetType } from "./data-type.ts"
 import { type GidRange, isGid, wantedGid } from "./gid.ts"
 import type { EntryStatus } from "./lifecycle.ts"
-import { badData, type Derived, none, type Refusal, ruling } from "./ruling.ts"
+import { badData, type Derived, isRefusal, none, type Refusal, type Ruling, ruling } from "./ruling.ts"
 
 /** A project's mock GID for development, 30000 to 39999; deterministic. */
 export const mockGid = (projectSlug: string): number => 30_000 + (stableHash(projectSlug) % 10_000)
@@ -64,20 +64,22 @@ export const itemFromWaldur = (
 export const projectItem = (
   resource: WaldurResource,
   status: EntryStatus,
-  unixGid: number,
+  gid: Ruling<number> | Refusal,
 ): Derived<ProjectItem> | Refusal => {
+  // Before the GID: a record that is bad data anyway must not fail the refresh because its GID is unavailable.
   if (resource.project_name === undefined || resource.project_name === null) {
     return badData(problem("project_name", resource.project_name, "missing; expected a string"))
   }
+  if (isRefusal(gid)) return gid
   const value: ProjectItem = {
     itemId: deterministicId("project", resource.slug),
     key: resource.project_slug,
     name: resource.project_name,
     status,
-    unixGid,
+    unixGid: gid.value,
     active: status === "active",
   }
-  return { value, rulings: [ruling("target item", value, "slug", "target-item/project")], remarks: none }
+  return { value, rulings: [gid, ruling("target item", value, "slug", "target-item/project")], remarks: none }
 }
 
 const mockUids = { least: 20_000, count: 10_000 }
@@ -89,17 +91,23 @@ export const isMockUid = (value: unknown): boolean =>
   value < mockUids.least + mockUids.count
 
 /** The generated target item of a user's directory (`users`, `scratch`). UID and address are mocks: no API provides them. */
-export const userItem = (resource: WaldurResource, status: EntryStatus, unixGid: number): Derived<UserItem> => {
+export const userItem = (
+  resource: WaldurResource,
+  status: EntryStatus,
+  gid: Ruling<number> | Refusal,
+): Derived<UserItem> | Refusal => {
+  if (isRefusal(gid)) return gid
   const active = status === "active"
   const value: UserItem = {
     itemId: deterministicId("user", resource.slug),
     status,
     email: `user-${resource.slug}@example.com`,
     unixUid: mockUids.least + (stableHash(resource.slug) % mockUids.count),
-    primaryProject: { name: resource.project_slug, unixGid, active },
+    primaryProject: { name: resource.project_slug, unixGid: gid.value, active },
     active,
   }
   const rulings = [
+    gid,
     ruling("target item", value, "slug", "target-item/user"),
     ruling("uid", value.unixUid, "slug", "uid/mock"),
   ]

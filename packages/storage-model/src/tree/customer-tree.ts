@@ -16,7 +16,7 @@ import {
   ruling,
 } from "../rules/ruling.ts"
 import { jsonText } from "../waldur/json-object.ts"
-import { type CustomerDirectories, customerOf } from "./customers.ts"
+import { type CustomerIndex, customerOf } from "./customers.ts"
 import type { CustomerGroup, Group, TenantGroup } from "./group.ts"
 import { parentDirectoryOf } from "./parent-directory.ts"
 import type { PlacedResource } from "./place.ts"
@@ -25,7 +25,7 @@ import { type EntryContext, resourceEntry } from "./resource-entry.ts"
 /** What a customer's entries depend on besides its placed resources. */
 export interface TreeContext extends EntryContext {
   readonly rule: PathRule
-  readonly customers: CustomerDirectories
+  readonly customers: CustomerIndex
 }
 
 /** An entry with its filterable values. */
@@ -93,9 +93,9 @@ export const buildCustomer = ({ customer, from, members }: CustomerSlice, contex
   return { customer: parent, members: outcomes }
 }
 
-/** What the entries of a customer's resources have of it. */
-export const identityOf = (customer: CustomerGroup, directories: CustomerDirectories): string => {
-  const known = customerOf(customer.naming, customer.first.resource, directories)
+/** What the entries of a customer's resources contain of it. */
+export const identityOf = (customer: CustomerGroup, index: CustomerIndex): string => {
+  const known = customerOf(customer.naming, customer.first.resource, index)
   return isRefusal(known) ? jsonText(known.problem) : known.value.itemId
 }
 

@@ -24,13 +24,14 @@ export interface Customer {
   readonly name: string
 }
 
-interface Directory {
+/** An offering's list, by the keys of its customers. */
+interface ListedCustomers {
   readonly byUuid: Map<string, OfferingCustomer>
   readonly bySlug: Map<string, OfferingCustomer>
 }
 
 /** Looks up the customers of resources in the lists of their offerings. */
-export interface CustomerDirectories {
+export interface CustomerIndex {
   readonly isNamedBy: (resource: WaldurResource) => boolean
   /** The customer of a resource, by its UUID or slug. */
   readonly namedBy: (resource: WaldurResource) => Ruling<Customer> | Refusal
@@ -40,41 +41,41 @@ export interface CustomerDirectories {
  * The customers of all lists, which `passes` bring up to date. If a uuid or slug occurs twice in a list, the choice depends
  * on the content, not on the order.
  */
-export const customerDirectories = () => {
+export const customerIndex = () => {
   let lists: ReadonlyMap<string, CustomerList> = new Map()
   let next: ReadonlyMap<string, CustomerList> = new Map()
-  const directories = new Map<string, Directory | "refused">()
+  const indexed = new Map<string, ListedCustomers | "refused">()
   /** What changed: whole lists, by their offering, and the UUIDs and slugs of customers. */
   const changed = { offerings: new Set<string>(), keys: new Set<string>() }
 
   const changedLists = () => [...next].filter(([offering, list]) => lists.get(offering) !== list)
-  const before = new Map<string, Directory>()
+  const before = new Map<string, ListedCustomers>()
   const begin = ([offering, list]: readonly [string, CustomerList]) => {
     const uuid = dashedUuid(offering) ?? offering
-    const known = directories.get(uuid)
+    const known = indexed.get(uuid)
     if (list === "refused" || known === "refused" || known === undefined) changed.offerings.add(uuid)
     else before.set(uuid, known)
-    directories.set(uuid, list === "refused" ? list : { byUuid: new Map(), bySlug: new Map() })
+    indexed.set(uuid, list === "refused" ? list : { byUuid: new Map(), bySlug: new Map() })
     return list === "refused" ? [] : flatMapLazily(list, (customer) => [{ offering: uuid, customer }])
   }
   const add = ({ offering, customer }: { readonly offering: string; readonly customer: OfferingCustomer }): void => {
-    const directory = directories.get(offering)
-    if (directory !== undefined && directory !== "refused") addListed(directory, customer)
+    const listed = indexed.get(offering)
+    if (listed !== undefined && listed !== "refused") addListed(listed, customer)
   }
-  const compareWithBefore = ([offering, known]: readonly [string, Directory]) => {
-    const now = directories.get(offering)
+  const compareWithBefore = ([offering, known]: readonly [string, ListedCustomers]) => {
+    const now = indexed.get(offering)
     if (now === undefined || now === "refused") return
     addDifferences(known.byUuid, now.byUuid, changed.keys)
     addDifferences(known.bySlug, now.bySlug, changed.keys)
   }
-  const namedBy = (resource: WaldurResource) => customerNamedBy(resource, directories.get(resource.offering_uuid))
+  const namedBy = (resource: WaldurResource) => customerNamedBy(resource, indexed.get(resource.offering_uuid))
   return {
     update: (given: ReadonlyMap<string, CustomerList>): void => {
       next = given
       for (const offering of lists.keys()) {
         if (next.has(offering)) continue
         const uuid = dashedUuid(offering) ?? offering
-        directories.delete(uuid)
+        indexed.delete(uuid)
         changed.offerings.add(uuid)
       }
     },
@@ -108,7 +109,7 @@ const addDifferences = (
   for (const [key, customer] of now) if (!isSame(before.get(key), customer)) keys.add(key)
 }
 
-const addListed = ({ byUuid, bySlug }: Directory, customer: OfferingCustomer): void => {
+const addListed = ({ byUuid, bySlug }: ListedCustomers, customer: OfferingCustomer): void => {
   if (customer.name.length > longestText || customer.slug.length > longestText) return
   const uuid = dashedUuid(customer.uuid)
   // An entry without a UUID could only displace a good one.
@@ -142,48 +143,48 @@ export const noCandidates = (): NamingCandidates => ({
 })
 
 /** Adds a resource of a customer. Called in list order. */
-export const addNaming = (group: NamingCandidates, resource: WaldurResource, directories: CustomerDirectories) => {
+export const addNaming = (group: NamingCandidates, resource: WaldurResource, index: CustomerIndex) => {
   const uuid = resource.customer_uuid
   if (uuid === undefined || uuid === null) {
-    if (group.namingWithUuid === undefined && group.namingWithoutUuid === undefined && directories.isNamedBy(resource))
+    if (group.namingWithUuid === undefined && group.namingWithoutUuid === undefined && index.isNamedBy(resource))
       group.namingWithoutUuid = resource
     return
   }
   group.firstWithUuid ??= resource
-  if (group.namingWithUuid === undefined && directories.isNamedBy(resource)) group.namingWithUuid = resource
+  if (group.namingWithUuid === undefined && index.isNamedBy(resource)) group.namingWithUuid = resource
   if (group.uuids.length < 2 && group.uuids[0] !== uuid) group.uuids.push(uuid)
 }
 
 /**
- * The customer of the resources with one customer slug: looked up in their offering's list by UUID, or by slug if no
- * resource has a UUID. A customer that is not in the list, or whose list could not be read, takes its name from the
- * resource, with a remark unless the token may not read the list. So the tree stays complete.
+ * The customer of the resources with one customer slug: looked up in their offering's list by UUID, or by slug if no UUID
+ * identifies it. A customer that is not in the list, or whose list could not be read, takes its name from the resource, with
+ * a remark unless the token may not read the list. So the tree stays complete.
  */
 export const customerOf = (
   { firstWithUuid, namingWithUuid, namingWithoutUuid, uuids }: NamingCandidates,
   first: WaldurResource,
-  { namedBy }: CustomerDirectories,
+  { namedBy }: CustomerIndex,
 ): Ruling<Customer> | Refusal => {
   const naming = namingWithUuid ?? namingWithoutUuid ?? firstWithUuid ?? first
   const customer = namedBy(naming)
-  if (isRefusal(customer) || customer.remarks.length > 0) return customer
+  if (isRefusal(customer)) return customer
   const { itemId } = customer.value
   const conflicting = uuids.find((uuid) => uuid !== itemId)
   if (conflicting === undefined) return customer
   const reason = `two customers have this slug and share a directory: ${itemId} and ${conflicting}`
   const conflict = remark("shared-mount-point", "customer_slug", first.customer_slug, reason)
-  return { ...customer, remarks: [conflict] }
+  return { ...customer, remarks: [...customer.remarks, conflict] }
 }
 
 const customerNamedBy = (
   resource: WaldurResource,
-  list: Directory | "refused" | undefined,
+  list: ListedCustomers | "refused" | undefined,
 ): Ruling<Customer> | Refusal => {
   const { customer_uuid: uuid, customer_name: name } = resource
   const isRefused = list === "refused"
-  const directory = isRefused ? undefined : list
+  const readable = isRefused ? undefined : list
   const hasNoUuid = uuid === undefined || uuid === null
-  const listed = hasNoUuid ? directory?.bySlug.get(resource.customer_slug) : directory?.byUuid.get(uuid)
+  const listed = hasNoUuid ? readable?.bySlug.get(resource.customer_slug) : readable?.byUuid.get(uuid)
   const itemId = uuid ?? dashedUuid(listed?.uuid)
   if (itemId === undefined) return badData(problem("customer_uuid", uuid, "missing; expected a UUID"))
   if (listed !== undefined) {
@@ -195,7 +196,7 @@ const customerNamedBy = (
   }
   const rule = isRefused
     ? "customer/list-refused"
-    : directory === undefined
+    : readable === undefined
       ? "customer/list-unread"
       : "customer/unlisted"
   const remarks = isRefused

@@ -6,7 +6,7 @@ import { stateOf } from "../rules/lifecycle.ts"
 import { parentDirectory } from "../rules/mount-path.ts"
 import type { ModelSettings } from "../settings.ts"
 import type { WaldurResource } from "../waldur/resource.ts"
-import { addNaming, type CustomerDirectories, type NamingCandidates, noCandidates } from "./customers.ts"
+import { addNaming, type CustomerIndex, type NamingCandidates, noCandidates } from "./customers.ts"
 import { collect, compare, flatMapLazily, inOrder } from "./order.ts"
 import { type Pass, pass } from "./pass.ts"
 import { byAge, byTenant, isFromWaldur, type PlacedResource } from "./place.ts"
@@ -76,7 +76,7 @@ const emptyTenant = (first: PlacedResource, settings: ModelSettings): TenantGrou
 })
 
 /** Adds the next resource in list order. */
-const addMember = (customer: CustomerGroup, one: PlacedResource, directories: CustomerDirectories): void => {
+const addMember = (customer: CustomerGroup, one: PlacedResource, index: CustomerIndex): void => {
   const { forTenant } = customer
   const { resource } = one
   const state = stateOf(resource.state)
@@ -84,7 +84,7 @@ const addMember = (customer: CustomerGroup, one: PlacedResource, directories: Cu
   if (directoryOf(one, parentDirectory) !== customer.directory) customer.differing ??= one
   if (directoryOf(one, grandparent) !== forTenant.directory) forTenant.differing ??= one
   if (resource.provider_name) forTenant.named ??= resource
-  addNaming(customer.naming, resource, directories)
+  addNaming(customer.naming, resource, index)
 }
 
 /** Adds the next customer in list order. */
@@ -99,7 +99,7 @@ const addCustomer = (tenant: TenantGroup, { forTenant }: CustomerGroup): void =>
 /** The tenants and customers of resources that come and go; `passes` bring them up to date. */
 export class GroupedResources {
   readonly #settings: ModelSettings
-  readonly #directories: CustomerDirectories
+  readonly #index: CustomerIndex
   readonly #byPath = new Map<string, TenantGroup>()
   /** Those of the last passes, until `settle`. */
   readonly changed = new Set<CustomerGroup>()
@@ -110,9 +110,9 @@ export class GroupedResources {
   #tenants: ReadonlyArray<TenantGroup> = []
   readonly passes: ReadonlyArray<Pass>
 
-  constructor(settings: ModelSettings, directories: CustomerDirectories) {
+  constructor(settings: ModelSettings, index: CustomerIndex) {
     this.#settings = settings
-    this.#directories = directories
+    this.#index = index
     this.passes = [...this.#sortingMembers(), ...this.#sortingCustomers(), ...this.#sortingTenants()]
   }
 
@@ -197,7 +197,7 @@ export class GroupedResources {
         () => flatMapLazily(unsorted, beginSorted),
         (one) => {
           members.push(one)
-          if (current !== undefined) addMember(current, one, this.#directories)
+          if (current !== undefined) addMember(current, one, this.#index)
         },
       ),
     ]

@@ -14,7 +14,7 @@ import { property } from "../waldur/json-object.ts"
 import type { DecodedResources, WaldurResource } from "../waldur/resource.ts"
 import { dashedUuid } from "../waldur/uuid.ts"
 import { type CustomerSlice, identityOf, type PlacedEntry } from "./customer-tree.ts"
-import { type CustomerList, customerDirectories } from "./customers.ts"
+import { type CustomerList, customerIndex } from "./customers.ts"
 import { type Directory, DirectoryTree } from "./directory-tree.ts"
 import { findingList, findingOf } from "./findings.ts"
 import { type CustomerGroup, GroupedResources, type TenantGroup } from "./group.ts"
@@ -56,7 +56,7 @@ export interface HierarchyFrame {
 export interface HierarchyLookups {
   /** Each offering's own list of customers, by the offering's dashed UUID; no key if the list could not be read. */
   readonly customers: ReadonlyMap<string, CustomerList>
-  /** By project slug; `needsGid` returns whether one is needed. */
+  /** By project slug; `projectsWithoutItem` returns the slugs that are needed. */
   readonly gids: ReadonlyMap<string, ProjectGid>
 }
 
@@ -91,7 +91,7 @@ export interface HierarchyUpdate {
   readonly passes: ReadonlyArray<Pass>
   /** Call it after the last pass. */
   readonly end: () => HierarchyEnd
-  /** The resources without a place in the tree that were added; complete after the last pass. */
+  /** The added resources that have no place in the tree; complete after the last pass. */
   readonly refused: ReadonlyArray<RefusedResource>
   /** The new warnings about identities that several resources share; complete after the last pass. */
   readonly shared: ReadonlyArray<SharedWarning>
@@ -151,7 +151,7 @@ export class HierarchyBuilder {
   readonly #byUuid = new Map<string, ResourceRecords>()
   /** Malformed records without a UUID. */
   readonly #nameless = new Map<Skipped, ResourceRecords>()
-  readonly #directories = customerDirectories()
+  readonly #customers = customerIndex()
   readonly #groups: GroupedResources
   readonly #occupancy = new ClaimedDirectories()
   readonly #watches = new DirectoryTree<Watch>(() => true)
@@ -161,7 +161,7 @@ export class HierarchyBuilder {
   readonly #warnings = findingList<Warning>()
   readonly #slices = new Map<CustomerGroup, ReadonlyArray<CustomerSlice>>()
   readonly #contributions = new Map<TreePart, Contribution>()
-  /** What the children of a group have of it, as of their last build. */
+  /** What the entries below a group contain of it, as of their last build. */
   readonly #identities = new Map<TenantGroup | CustomerGroup, string>()
   /** The holders of looked-up GIDs, by project slug. */
   readonly #gidHolders = new Map<string, Holder>()
@@ -181,7 +181,7 @@ export class HierarchyBuilder {
     this.#settings = settings
     this.#rule = pathRule(settings.mountRoots)
     this.#place = resourcePlacer(settings, offerings, this.#rule)
-    this.#groups = new GroupedResources(settings, this.#directories)
+    this.#groups = new GroupedResources(settings, this.#customers)
     for (const claim of protectedPaths.flatMap(claimsOfProtected)) this.#occupancy.add(claim)
   }
 
@@ -243,7 +243,7 @@ export class HierarchyBuilder {
   #taking({ added, removed, gids, customers }: HierarchyChange): ReadonlyArray<Pass> {
     const before = this.#lookups.gids
     this.#lookups = { gids, customers }
-    this.#directories.update(customers)
+    this.#customers.update(customers)
     return [
       pass(
         () => malformedIn(removed),
@@ -261,7 +261,7 @@ export class HierarchyBuilder {
         () => added.resources,
         (resource) => this.#addResource(resource),
       ),
-      ...this.#directories.passes,
+      ...this.#customers.passes,
       pass(
         () => (gids === before ? new Map<string, ProjectGid>() : gids),
         ([project, gid]) => this.#takeGid(project, before.get(project), gid),
@@ -277,7 +277,7 @@ export class HierarchyBuilder {
     this.#isEmpty = false
     for (const set of [this.#unsettled, this.#touched, this.#touchedGroups, this.#touchedMembers]) set.clear()
     for (const set of [this.#changedProjects, this.#touchedPaths]) set.clear()
-    for (const index of [this.#directories, this.#groups, this.#slugs, this.#gids]) index.settle()
+    for (const index of [this.#customers, this.#groups, this.#slugs, this.#gids]) index.settle()
     return {
       skipped: this.#skipped.settled(),
       warnings: this.#warnings.settled(),
@@ -471,12 +471,12 @@ export class HierarchyBuilder {
   }
 
   #customersToRename(): Iterable<CustomerGroup> {
-    if (this.#isEmpty || !this.#directories.hasChanged()) return []
+    if (this.#isEmpty || !this.#customers.hasChanged()) return []
     return flatMapLazily(this.#groups.tenants(), ({ customers }) => customers)
   }
 
   #rename(customer: CustomerGroup): void {
-    if (customer.all.size > 0 && this.#directories.affects(customer.members.map(({ resource }) => resource)))
+    if (customer.all.size > 0 && this.#customers.affects(customer.members.map(({ resource }) => resource)))
       this.#groups.change(customer)
   }
 
@@ -536,7 +536,7 @@ export class HierarchyBuilder {
       const kept = new Set(slices)
       for (const slice of before) if (!kept.has(slice)) this.#retire(slice)
     }
-    const identity = identityOf(customer, this.#directories)
+    const identity = identityOf(customer, this.#customers)
     const isRenamed = this.#identities.get(customer) !== identity
     this.#slices.set(customer, slices)
     this.#identities.set(customer, identity)
@@ -566,7 +566,7 @@ export class HierarchyBuilder {
       gids: this.#lookups.gids,
       occupancy,
       rule: this.#rule,
-      customers: this.#directories,
+      customers: this.#customers,
     })
     const parent = built.customer ?? built.tenant
     const contribution = contributionOf(

@@ -178,7 +178,7 @@ const heldBelow = (directory: Directory<Claim>): string => {
     if (possible !== undefined) return `holds ${shown(possible.path)}, where ${possible.claimant} may be live`
     if (region !== undefined)
       return `holds the directory of ${region.claimant}, of which only ${shown(region.path)} is known`
-    // By its first name: how far a run extends depends on what was there before.
+    // The least by first name alone: a node's run can be shorter, if a path that is gone split it.
     let next: readonly [name: string, entry: Directory<Claim>] | undefined
     for (const one of at.entries ?? []) {
       if (one[1].size > 0 && (next === undefined || compare(one[0], next[0]) < 0)) next = one

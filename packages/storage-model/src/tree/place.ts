@@ -61,7 +61,7 @@ interface OwnSystem {
   readonly dataTypes: Map<string, OwnDataType>
 }
 
-/** What the resources of a storage system with the same data type share, so that memory has it once. */
+/** What the resources of a storage system with the same data type share: kept in memory once. */
 interface OwnDataType {
   readonly ruling: Ruling<string>
   readonly namingFields: string

@@ -94,6 +94,7 @@ export const resourceEntry = (
   const quotas = quotasOf(resource, places.success, settings)
   enter(decided, quotas)
   if (isRefusal(quotas)) return refused(quotas, decided)
+  // After the quotas, since bad data takes precedence over a missing GID.
   if (isRefusal(item)) return refused(item, decided)
   const urls = callbackUrlsOf(resource, state, settings)
   enter(decided, { rulings: [urls], remarks: urls.remarks })
@@ -189,10 +190,7 @@ const madeItem = (
   range: GidRange,
 ): Derived<object> | Refusal => {
   const gid = gidOf(resource.project_slug, gids, range)
-  if (isRefusal(gid)) return gid
-  const item =
-    targetType === "project" ? projectItem(resource, status, gid.value) : userItem(resource, status, gid.value)
-  return { ...item, rulings: [gid, ...item.rulings] }
+  return targetType === "project" ? projectItem(resource, status, gid) : userItem(resource, status, gid)
 }
 
 const gidOf = (slug: string, gids: ReadonlyMap<string, ProjectGid>, range: GidRange): Ruling<number> | Refusal => {

@@ -11,6 +11,6 @@ export const realmClient = (clientId: "storage-proxy" | "provisioner" | "foreign
   return client
 }
 
-/** Two users with passwords, without roles of the proxy. */
+/** Two users of the realm `cscs` with passwords, without roles of the proxy. */
 export const realmUser = { username: "ada", password: "password-of-ada" } as const
-export const otherRealmUser = { username: "grace", password: "password-of-grace" } as const
+export const secondRealmUser = { username: "grace", password: "password-of-grace" } as const
