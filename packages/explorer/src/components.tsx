@@ -40,12 +40,12 @@ export const Notice = ({ kind = "info", children }: { kind?: "info" | "bad"; chi
   </div>
 )
 
-/** Calls `read` at first, if the list has changed, and, as long as its outcome is a failure that may pass, with each poll that succeeds. */
+/** Calls `read` at first and when the list has changed; after a failure that may pass, also at each successful poll. */
 export const useReading = (read: () => void, outcome: object | undefined) => {
   const { etag, readAt } = list.value
   const retriedAt = useRef(readAt)
-  const failure = outcome !== undefined && isFailure(outcome) ? outcome.kind : undefined
-  if (failure !== undefined && failure !== "forbidden" && failure !== "unknown") retriedAt.current = readAt
+  const kind = outcome !== undefined && isFailure(outcome) ? outcome.kind : undefined
+  if (kind !== undefined && kind !== "forbidden" && kind !== "unknown") retriedAt.current = readAt
   useEffect(() => void read(), [etag, retriedAt.current])
 }
 

@@ -24,7 +24,7 @@ export const EntryView = ({ entryKey }: { entryKey: string }) => {
       outcome.value = read
     })
   }, outcome.value)
-  // Before the paint, which hides the opener on a narrow page and so takes its focus away.
+  // Takes the focus, and returns it at the end. Before the paint, which on a narrow page hides the opener, and its focus is lost.
   useLayoutEffect(() => {
     const [opened, opener] = [panel.current, document.activeElement as HTMLElement]
     opened?.focus()

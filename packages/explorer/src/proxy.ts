@@ -41,7 +41,7 @@ export interface EntryExplanation extends Pick<Explanation, "found"> {
 
 /** Why there is no response to show. */
 export interface Failure {
-  /** `forbidden` and `unknown` last; the others may pass. */
+  /** A failure that is `forbidden` or `unknown` remains; any other may pass. */
   readonly kind: "offline" | "signed out" | "forbidden" | "unknown" | "failed"
   readonly what: string
   readonly remedy: string

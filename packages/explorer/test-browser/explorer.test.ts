@@ -325,7 +325,7 @@ describe("the list of problems", () => {
     expect(await page.locator(".findings li").count()).toBe(230)
   })
 
-  it("says so if the search matches none, and is not searched by the names of its fields", async () => {
+  it("reports that the search matches none, which does not search the names of fields", async () => {
     const page = await open("?view=problems&q=offering_slug")
     await page.getByText("No record matches the filters and the search.").waitFor()
     await page.getByRole("button", { name: "Clear filters" }).click()

@@ -42,7 +42,7 @@ describe("a failure that the explorer shows", () => {
     [502, '{"detail":"Waldur returns no usable response"}', /^An upstream of the proxy is failing\.$/],
     [401, '{"detail":"The token is expired"}', /^The token was refused\. The token is expired\.$/],
     [500, '{"detail":"Internal Server Error"}', /^The proxy responded with 500\. Internal Server Error\.$/],
-  ])("tells a gateway's response from the proxy's: %i %s", async (...response) => {
+  ])("distinguishes a gateway's response from the proxy's: %i %s", async (...response) => {
     const [, , what] = response
     ;[status, body] = response
     const { readFindings } = await import("../src/proxy.ts")
