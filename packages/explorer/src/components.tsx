@@ -2,6 +2,9 @@
 import { inodesText, keyOf, type StorageEntry, spaceText } from "@cscs/storage-model"
 import { useSignal } from "@preact/signals"
 import type { ComponentChildren } from "preact"
+import { useEffect, useRef } from "preact/hooks"
+import { count } from "./format.ts"
+import { isFailure } from "./proxy.ts"
 import { go, list, place, readAgain } from "./store.ts"
 import { type Limits, limitsOf } from "./tree.ts"
 
@@ -37,7 +40,16 @@ export const Notice = ({ kind = "info", children }: { kind?: "info" | "bad"; chi
   </div>
 )
 
-export const clearFilters = () => go({ filters: { storage_system: "", data_type: "", status: "", state: "", q: "" } })
+/** Calls `read` at first and when the list has changed; after a failure that may pass, also at each successful poll. */
+export const useReading = (read: () => void, outcome: object | undefined) => {
+  const { etag, readAt } = list.value
+  const retriedAt = useRef(readAt)
+  const kind = outcome !== undefined && isFailure(outcome) ? outcome.kind : undefined
+  if (kind !== undefined && kind !== "forbidden" && kind !== "unknown") retriedAt.current = readAt
+  useEffect(() => void read(), [etag, retriedAt.current])
+}
+
+const clearFilters = () => go({ filters: { storage_system: "", data_type: "", status: "", state: "", q: "" } })
 
 /** What is shown instead of a list: that it is loading, why it is missing, or that it is empty. */
 export const NoList = () => {
@@ -59,13 +71,30 @@ export const NoList = () => {
       {place.value.filters.state === "" ? (
         <p>Waldur has no resources in the configured storage systems, or all are skipped: see Problems and Health.</p>
       ) : (
-        <button type="button" class="link" onClick={clearFilters}>
+        <button type="button" class="link" onClick={() => go({ filters: { ...place.value.filters, state: "" } })}>
           Show all Waldur states
         </button>
       )}
     </Notice>
   )
 }
+
+export const NoMatch = ({ of }: { of: string }) => (
+  <Notice>
+    No {of} matches the filters and the search.{" "}
+    <button type="button" class="link" onClick={clearFilters}>
+      Clear filters
+    </button>
+  </Notice>
+)
+
+/** How many items of a list are shown; filters reveal the rest. */
+export const shownAtOnce = 200
+
+export const More = ({ of }: { of: number }) =>
+  of > shownAtOnce ? (
+    <Notice>{count(of - shownAtOnce, "more is", "more are")} not shown: use the filters or the search.</Notice>
+  ) : null
 
 /** A link that opens an entry's panel. */
 export const EntryLink = ({ entry }: { entry: StorageEntry }) => (
@@ -99,20 +128,22 @@ export const Quantity = ({
   const pick = (all: Limits) =>
     of === "space" ? ([all.spaceSoft, all.spaceHard] as const) : ([all.inodesSoft, all.inodesHard] as const)
   const inWords = (amount: number) => (of === "space" ? spaceText(amount, "TB") : inodesText(amount))
-  const [old, next] = [limitsOf(entry?.oldQuotas), limitsOf(entry?.newQuotas)]
-  const pairs = (old !== undefined && next !== undefined ? [old, next] : limits === undefined ? [] : [limits]).map(pick)
-  const [first, second] = pairs.map(([soft, hard]) =>
-    soft === hard ? inWords(hard) : `${inWords(soft)} / ${inWords(hard)}`,
-  )
+  const change = [entry?.oldQuotas, entry?.newQuotas].map(limitsOf)
+  const pairs = (change.some(Boolean) ? change : [limits]).map((all) => all && pick(all))
+  const [first, second] = pairs.map((pair) => {
+    if (pair === undefined) return "unknown"
+    const [soft, hard] = pair
+    return soft === hard ? inWords(hard) : `${inWords(soft)} / ${inWords(hard)}`
+  })
   const cell = isCell ? ` cell ${of === "space" ? "c4" : "c5"}` : ""
   return (
     <span
       {...(isCell ? { role: "gridcell" as const } : {})}
-      class={`quantity bars${pairs.length}${cell}`}
-      style={pairs.map((pair, at) => barOf(pair, largest, at)).join("")}
+      class={`quantity bars${pairs.some(Boolean) ? pairs.length : 0}${cell}`}
+      style={pairs.map((pair = [0, 0], at) => barOf(pair, largest, at)).join("")}
     >
       {second === undefined || first === second ? (
-        (first ?? "unknown")
+        first
       ) : (
         <>
           <del>{first}</del> <ins>{second}</ins>

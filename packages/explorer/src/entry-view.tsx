@@ -1,48 +1,50 @@
 /** The panel of an entry: what it is, where each value comes from, and the next step. */
-import type { Explained, Explanation } from "@cscs/storage-model"
+import type { Explained } from "@cscs/storage-model"
 import { useSignal } from "@preact/signals"
-import { useEffect, useRef } from "preact/hooks"
-import { Copy, Notice, Quantity, Status } from "./components.tsx"
+import { useLayoutEffect, useRef } from "preact/hooks"
+import { Copy, More, Notice, Quantity, Status, shownAtOnce, useReading } from "./components.tsx"
 import { count, value } from "./format.ts"
-import { addressOf, explanationPath, type Failure, isFailure, readExplanation } from "./proxy.ts"
+import { addressOf, type EntryExplanation, explanationPath, type Failure, isFailure, readExplanation } from "./proxy.ts"
 import { config, go, list, token, tree } from "./store.ts"
 import { limitsOf, nameOf } from "./tree.ts"
 
 /** Quotes a word of a shell command. */
 const quoted = (word: string): string => (/^[\w./:-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)
 
+const nothingFound: EntryExplanation = { found: [], guarded: [] }
+
 export const EntryView = ({ entryKey }: { entryKey: string }) => {
   const [uuid = "", ...path] = entryKey.split(" ")
   const mountPoint = path.join(" ")
   const entry = tree.value.nodes.get(entryKey)?.entry
-  const outcome = useSignal<Explanation | Failure | undefined>(undefined)
+  const outcome = useSignal<EntryExplanation | Failure | undefined>(undefined)
   const panel = useRef<HTMLElement>(null)
-  // Read again when the list changes, because the explanation may change with it.
-  const { etag } = list.value
-  useEffect(() => {
-    let isCurrent = true
+  useReading(() => {
     readExplanation(uuid, token()).then((read) => {
-      if (isCurrent) outcome.value = read
+      outcome.value = read
     })
+  }, outcome.value)
+  // Takes the focus, and returns it at the end. Before the paint, which on a narrow page hides the opener, and its focus is lost.
+  useLayoutEffect(() => {
+    const [opened, opener] = [panel.current, document.activeElement as HTMLElement]
+    opened?.focus()
     return () => {
-      isCurrent = false
+      if (!opened?.contains(document.activeElement)) return
+      const isThere = opener.isConnected && opener !== document.body
+      const next = isThere ? opener : document.querySelector<HTMLElement>('[role="row"][tabindex="0"]')
+      next?.focus()
     }
-  }, [uuid, etag])
-  useEffect(() => panel.current?.focus(), [entryKey])
+  }, [])
 
-  const close = () => {
-    go({ entry: "" })
-    document.querySelector<HTMLElement>('[role="row"][tabindex="0"]')?.focus()
-  }
+  const close = () => go({ entry: "" })
   const curl = `curl -sS ${config.value?.authentication ? '-H "Authorization: Bearer $TOKEN" ' : ""}${quoted(addressOf(explanationPath(uuid)))}`
   const explainLine = `storage-proxy explain ${quoted(mountPoint === "" ? uuid : mountPoint)}`
   const explained = outcome.value
-  const found =
-    explained === undefined || isFailure(explained)
-      ? []
-      : explained.found.filter(
-          (one) => mountPoint === "" || one.entry === null || one.entry.mountPoint.default === mountPoint,
-        )
+  const { found: all, guarded } = explained === undefined || isFailure(explained) ? nothingFound : explained
+  const found = all.filter(
+    (one) => mountPoint === "" || one.entry === null || one.entry.mountPoint.default === mountPoint,
+  )
+  const known = [entry?.quotas, entry?.oldQuotas, entry?.newQuotas].flatMap((quotas) => limitsOf(quotas) ?? [])
   return (
     <aside
       class="entry"
@@ -58,7 +60,12 @@ export const EntryView = ({ entryKey }: { entryKey: string }) => {
         </button>
       </header>
       {entry === undefined ? (
-        mountPoint !== "" && list.value.etag !== undefined && <Notice>This entry is not in the list.</Notice>
+        mountPoint !== "" &&
+        list.value.etag !== undefined && (
+          <Notice>
+            This entry is not in the list{list.value.state === "" ? "" : ` of Waldur's state ${list.value.state}`}.
+          </Notice>
+        )
       ) : (
         <>
           <p class="path">
@@ -68,7 +75,7 @@ export const EntryView = ({ entryKey }: { entryKey: string }) => {
             <Status of={entry.status} /> {entry.target.targetType} on {entry.storageSystem.name},{" "}
             {entry.storageDataType.key}, mode {entry.permission.value}
           </p>
-          {entry.quotas !== null && (
+          {known.length > 0 && (
             <div class="quantities">
               {(["space", "inodes"] as const).map((of) => (
                 <div key={of}>
@@ -77,11 +84,7 @@ export const EntryView = ({ entryKey }: { entryKey: string }) => {
                     of={of}
                     entry={entry}
                     limits={limitsOf(entry.quotas)}
-                    largest={Math.max(
-                      ...[entry.quotas, entry.oldQuotas, entry.newQuotas].map(
-                        (quotas) => limitsOf(quotas)?.[of === "space" ? "spaceHard" : "inodesHard"] ?? 0,
-                      ),
-                    )}
+                    largest={Math.max(...known.map((one) => one[of === "space" ? "spaceHard" : "inodesHard"]))}
                   />
                 </div>
               ))}
@@ -96,6 +99,9 @@ export const EntryView = ({ entryKey }: { entryKey: string }) => {
           <p>{explained.remedy}</p>
         </Notice>
       )}
+      {guarded.map((text) => (
+        <Notice key={text}>{text}.</Notice>
+      ))}
       {found.map((one, at) => (
         <Details key={at} of={one} />
       ))}
@@ -181,7 +187,7 @@ const Details = ({ of }: { of: Explained }) => {
         <details>
           <summary>{count(below.length, "record", "records")} below</summary>
           <ul>
-            {below.map(({ uuid, slug, mountPoint, status, skipped }, at) => (
+            {below.slice(0, shownAtOnce).map(({ uuid, slug, mountPoint, status, skipped }, at) => (
               <li key={at}>
                 <button
                   type="button"
@@ -194,6 +200,7 @@ const Details = ({ of }: { of: Explained }) => {
               </li>
             ))}
           </ul>
+          <More of={below.length} />
         </details>
       )}
     </section>

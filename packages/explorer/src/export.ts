@@ -21,11 +21,11 @@ const columns: ReadonlyArray<readonly [name: string, value: (entry: StorageEntry
 
 /**
  * A value as a CSV cell. A spreadsheet runs a cell that begins with one of these characters as a formula, and names are
- * external data: an apostrophe in front makes the cell a text.
+ * external data: an apostrophe in front makes the cell a text. Some locales, Swiss ones among them, separate cells by `;`.
  */
 const cell = (value: string | number | undefined): string => {
   if (value === undefined || typeof value === "number") return String(value ?? "")
-  const safe = /^[=+\-@\t\r\n]/.test(value) ? `'${value}` : value
+  const safe = value.replace(/(^|;)(?=[=+\-@\t\r\n])/g, "$1'")
   return `"${safe.replaceAll('"', '""')}"`
 }
 

@@ -21,7 +21,9 @@ export const shortValue = (of: unknown): string => {
   return whole.length <= maxLength ? whole : `${whole.slice(0, maxLength)}…`
 }
 
-export const sentence = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)
+/** Capitalizes a text, unless it begins with a name such as `cache.path`. */
+export const sentence = (text: string): string =>
+  text.replace(/^[a-z](?=[a-z]*([ ,;:]|$))/, (first) => first.toUpperCase())
 
 /** Formats a value of any type on one line. A string is quoted if it is empty or has whitespace at either end. */
 export const value = (of: unknown): string =>

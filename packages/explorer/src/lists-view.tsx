@@ -1,16 +1,12 @@
 /** The views that are lists: Waiting, Problems and Changes. */
 import { keyOf } from "@cscs/storage-model"
-import { useEffect } from "preact/hooks"
 import type { Change } from "./changes.ts"
-import { Copy, EntryLink, NoList, Notice, Status } from "./components.tsx"
+import { Copy, EntryLink, More, NoList, NoMatch, Notice, Status, shownAtOnce, useReading } from "./components.tsx"
 import { count, sentence, shortValue, span, value } from "./format.ts"
 import { type Findings, isFailure } from "./proxy.ts"
 import { branches, changes, findings, go, list, now, place, readiness, readProblems } from "./store.ts"
 import { waitingIn } from "./tree.ts"
 import { kinds, type Waiting } from "./waiting.ts"
-
-/** How many items of a group are shown; filters reveal the rest. */
-const shownAtOnce = 200
 
 const headings: Readonly<Record<(typeof kinds)[number], string>> = {
   error: "In error",
@@ -112,14 +108,8 @@ const WaitingCard = ({ of }: { of: Waiting }) => {
   )
 }
 
-const More = ({ of }: { of: number }) =>
-  of > shownAtOnce ? (
-    <Notice>{count(of - shownAtOnce, "more is", "more are")} not shown: use the filters or the search.</Notice>
-  ) : null
-
 export const ProblemsView = () => {
-  const { etag } = list.value
-  useEffect(() => void readProblems(), [etag])
+  useReading(readProblems, findings.value)
   const [read, report] = [findings.value, readiness.value]
   const known = report === undefined || isFailure(report) ? undefined : report
   return (
@@ -165,17 +155,33 @@ export const ProblemsView = () => {
           </button>
         </Notice>
       ) : (
-        <>
-          <FindingList id="skipped" heading="Skipped: not in the list" of={read.skipped}>
-            Each is missing from the list until its cause is fixed.
-          </FindingList>
-          <FindingList id="warned" heading="Served with a warning" of={read.warnings}>
-            Each is in the list, but perhaps not as intended.
-          </FindingList>
-          {read.skipped.length + read.warnings.length === 0 && <Notice>No record is skipped or has a warning.</Notice>}
-        </>
+        <FindingLists of={read} />
       )}
     </div>
+  )
+}
+
+/** The findings of the chosen system that contain each word of the search. */
+const FindingLists = ({ of }: { of: Findings }) => {
+  const { storage_system, q } = place.value.filters
+  const words = q.toLowerCase().split(/\s/)
+  const isMatch = (finding: Findings["skipped"][number]) => {
+    const text = JSON.stringify(Object.values(finding)).toLowerCase()
+    const isOfSystem = storage_system === "" || finding.offering_slug?.toLowerCase() === storage_system
+    return isOfSystem && words.every((word) => text.includes(word))
+  }
+  const [skipped, warnings] = [of.skipped.filter(isMatch), of.warnings.filter(isMatch)]
+  if (of.skipped.length + of.warnings.length === 0) return <Notice>No record is skipped or has a warning.</Notice>
+  if (skipped.length + warnings.length === 0) return <NoMatch of="record" />
+  return (
+    <>
+      <FindingList id="skipped" heading="Skipped: not in the list" of={skipped}>
+        Each is missing from the list until its cause is fixed.
+      </FindingList>
+      <FindingList id="warned" heading="Served with a warning" of={warnings}>
+        Each is in the list, but perhaps not as intended.
+      </FindingList>
+    </>
   )
 }
 
@@ -191,19 +197,12 @@ const FindingList = ({
   of: Findings["skipped"]
   children: string
 }) => {
-  const { storage_system, q } = place.value.filters
-  const words = q.toLowerCase().split(/\s/)
-  const shown = of.filter(
-    (finding) =>
-      (storage_system === "" || finding.offering_slug?.toLowerCase() === storage_system) &&
-      words.every((word) => JSON.stringify(finding).toLowerCase().includes(word)),
-  )
-  if (shown.length === 0) return null
-  const byField = grouped(shown.slice(0, shownAtOnce), ({ field }) => field || "the record")
+  if (of.length === 0) return null
+  const byField = grouped(of, ({ field }) => field || "the record")
   return (
     <section id={id}>
       <h2>
-        {heading} <span class="faint">{shown.length}</span>
+        {heading} <span class="faint">{of.length}</span>
       </h2>
       <p>
         {children} “Explain and remedy” shows what to do, and which role must do it. By field:{" "}
@@ -217,6 +216,7 @@ const FindingList = ({
           <ul class="cards findings">
             {group
               .toSorted((a, b) => (a.reason < b.reason ? -1 : a.reason > b.reason ? 1 : 0))
+              .slice(0, shownAtOnce)
               .map(({ uuid, slug, offering_slug, found, reason }, at) => (
                 <li key={at}>
                   <span>
@@ -234,9 +234,9 @@ const FindingList = ({
                 </li>
               ))}
           </ul>
+          <More of={group.length} />
         </section>
       ))}
-      <More of={shown.length} />
     </section>
   )
 }

@@ -1,5 +1,5 @@
 /** The place in the page as a URL: view, filters and entry, so a copied address shows the same. Pure. */
-import type { StorageEntry } from "@cscs/storage-model"
+import { type StorageEntry, waldurStates } from "@cscs/storage-model"
 import type { TreeNode } from "./tree.ts"
 
 export const views = ["tree", "waiting", "problems", "changes", "health"] as const
@@ -24,7 +24,9 @@ export const placeOf = (search: string): Place => {
   const query = new URLSearchParams(search)
   const view = views.find((name) => name === query.get("view")) ?? "tree"
   const filters = Object.fromEntries(filterNames.map((name) => [name, query.get(name) ?? ""])) as Filters
-  return { view, filters, entry: query.get("entry") ?? "" }
+  // The proxy refuses any other state.
+  const state = waldurStates.find((name) => name === filters.state) ?? ""
+  return { view, filters: { ...filters, state }, entry: query.get("entry") ?? "" }
 }
 
 /** The URL query of a place, with its question mark; empty for the whole tree. */

@@ -33,9 +33,16 @@ export interface Findings {
   readonly warnings: ReadonlyArray<Omit<Warning, "code">>
 }
 
+/** What the proxy knows about an entry. */
+export interface EntryExplanation extends Pick<Explanation, "found"> {
+  /** Why the list still has the last good entries of a storage system instead of what is explained. */
+  readonly guarded: ReadonlyArray<string>
+}
+
 /** Why there is no response to show. */
 export interface Failure {
-  readonly kind: "offline" | "signed out" | "forbidden" | "upstream" | "failed"
+  /** A failure that is `forbidden` or `unknown` remains; any other may pass. */
+  readonly kind: "offline" | "signed out" | "forbidden" | "unknown" | "failed"
   readonly what: string
   readonly remedy: string
 }
@@ -49,9 +56,14 @@ const offline: Failure = {
 }
 
 const failureOf = async (response: Response): Promise<Failure> => {
-  const body: { detail?: unknown; message?: unknown } | null = await response.json().catch(() => null)
-  const [detail] = [body?.message, body?.detail].filter((text) => typeof text === "string" && text !== "")
-  const reported = detail === undefined ? "" : ` ${String(detail)}`
+  const body: { detail?: unknown } | null = await response.json().catch(() => null)
+  if (body?.detail === undefined)
+    return {
+      kind: "offline",
+      what: `The proxy cannot be reached: a server in front of it responded with ${response.status}.`,
+      remedy: "This page retries automatically.",
+    }
+  const reported = typeof body.detail === "string" ? ` ${body.detail}.` : ""
   switch (response.status) {
     case 401:
       return { kind: "signed out", what: `The token was refused.${reported}`, remedy: "Sign in again." }
@@ -63,21 +75,21 @@ const failureOf = async (response: Response): Promise<Failure> => {
       }
     case 502:
       return {
-        kind: "upstream",
-        what: `The proxy has no list because an upstream is failing.${reported}`,
+        kind: "failed",
+        what: "An upstream of the proxy is failing.",
         remedy: "Health shows which upstream. This page retries automatically.",
       }
     case 404:
       return {
-        kind: "failed",
-        what: `The proxy does not know this entry.${reported}`,
+        kind: "unknown",
+        what: "The proxy does not know this entry.",
         remedy: "It may have been removed, or the proxy has no record of it: see Tree and Problems.",
       }
     default:
       return {
         kind: "failed",
         what: `The proxy responded with ${response.status}.${reported}`,
-        remedy: "Try again in a moment. The proxy's log has the reason.",
+        remedy: "This page retries automatically. The proxy's log has the reason.",
       }
   }
 }
@@ -100,16 +112,20 @@ const json = async <A extends object>(path: string, options: Options = {}, accep
   const response = await request(path, options)
   if (response === undefined) return offline
   if (!response.ok && response.status !== accepted) return failureOf(response)
-  return response.json().catch(() => offline)
+  const body: unknown = await response.json().catch(() => undefined)
+  return typeof body === "object" && body !== null ? (body as A) : offline
 }
 
 export const readConfig = () => json<ExplorerConfig>("explorer/config.json")
 
-/** Before the first list, the proxy sends the same report with status 503. */
-export const readReadiness = () => json<Readiness>("healthz/ready", {}, 503)
+/** Before the first list, the proxy sends the same report with status 503; a gateway's 503 has another body. */
+export const readReadiness = async (): Promise<Readiness | Failure> => {
+  const report = await json<Readiness>("healthz/ready", {}, 503)
+  return isFailure(report) || "upstreams" in report ? report : offline
+}
 
 export const readExplanation = (uuid: string, token: string | undefined) =>
-  json<Explanation>(explanationPath(uuid), { token })
+  json<EntryExplanation>(explanationPath(uuid), { token })
 export const explanationPath = (uuid: string): string => `api/storage-resources/${encodeURIComponent(uuid)}/explanation`
 
 /** Debug mode reads Waldur live, so this requests the smallest page, and only when the view is open. */

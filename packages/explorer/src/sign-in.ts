@@ -131,6 +131,10 @@ export const renew = async ({ issuer, clientId }: Client, session: Session): Pro
   }
 }
 
+/** Why the issuer refused, in its own words if it gave any: `oauth4webapi` only says that it responded with an error. */
+export const reasonOf = (refusal: Error & { readonly error?: string; readonly error_description?: string }): string =>
+  refusal.error_description ?? refusal.error ?? refusal.message
+
 /** Redirects to the issuer, which ends its own session too and redirects back to this page. @throws if the issuer cannot be reached */
 export const leaveToSignOut = async ({ issuer, clientId }: Client, { idToken }: Session): Promise<void> => {
   const url = endpoint((await serverOf(issuer)).end_session_endpoint, "end session endpoint")

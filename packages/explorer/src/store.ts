@@ -13,7 +13,7 @@ import {
   readList,
   readReadiness,
 } from "./proxy.ts"
-import { completeSignIn, isReturning, leaveToSignIn, leaveToSignOut, renew, type Session } from "./sign-in.ts"
+import { completeSignIn, isReturning, leaveToSignIn, leaveToSignOut, reasonOf, renew, type Session } from "./sign-in.ts"
 import { branchesOf, entriesOf, growingTree, noTree, type Tree } from "./tree.ts"
 import { type SeenWaiting, seenWaiting } from "./waiting.ts"
 
@@ -88,7 +88,7 @@ const renewLater = (delay: number, endsAt: number) => {
       if (session.value !== current) return
       // A refusal is final; an unreachable issuer may be back before the token expires.
       if (error instanceof TypeError && Date.now() < endsAt) renewLater(renewAgainAfter, endsAt)
-      else forget(`The session has ended: ${(error as Error).message}. Sign in again.`)
+      else forget(`The session has ended: ${reasonOf(error as Error)}. Sign in again.`)
     }
   }, delay)
 }
@@ -174,7 +174,7 @@ setInterval(() => {
   now.value = Date.now()
 }, 1000)
 
-/** A part of the place of its own, so that its readers do not render again with each letter of a search. */
+/** Computed apart from the place, so that a row does not render again with each letter of a search. */
 export const openedKey = computed(() => place.value.entry)
 const filters = computed(() => place.value.filters)
 const matcher = computed(() => matcherOf(filters.value))
@@ -183,6 +183,7 @@ export const tree = computed(() => list.value.tree)
 export const branches = computed(() => branchesOf(tree.value.systems, matcher.value))
 /** The entries that match the filters and the search. */
 export const matching = computed(() => entriesOf(branches.value))
+/** The kind of each entry's newest change, by key. */
 export const newest = computed(() => new Map(changes.value.toReversed().map((change) => [change.key, change.kind])))
 
 /** Why the list may be older than it looks; empty if it is fresh. */
@@ -197,7 +198,10 @@ export const staleness = computed(() => {
       ? []
       : Object.entries(known.upstreams)
           .filter(([name, { status }]) => isListSource(name) && isTrouble(status))
-          .map(([name, { status, detail = "" }]) => `${upstreamNames[name] ?? name} is ${status}: ${detail}`)),
+          .map(
+            ([name, { status, detail }]) =>
+              `${upstreamNames[name] ?? name} is ${status}${detail === undefined ? "" : `: ${detail}`}.`,
+          )),
   ]
 })
 /** Whether the list is read from an upstream; the issuer only decides who may read it. */
@@ -298,7 +302,7 @@ export const start = async (): Promise<void> => {
   const client = clientOf(read)
   if (client !== undefined && isReturning()) {
     await completeSignIn(client).then(begin, (error: Error) => {
-      signedOutBecause.value = `The sign-in failed: ${error.message}. Try again.`
+      signedOutBecause.value = `The sign-in failed: ${reasonOf(error)}. Try again.`
     })
     place.value = placeOf(location.search)
   }

@@ -8,7 +8,7 @@ import {
   Virtualizer,
 } from "@tanstack/virtual-core"
 import { useLayoutEffect, useMemo, useReducer, useRef, useState } from "preact/hooks"
-import { clearFilters, NoList, Notice, Quantity, Status } from "./components.tsx"
+import { NoList, NoMatch, Notice, Quantity, Status } from "./components.tsx"
 import { count } from "./format.ts"
 import { branches, go, list, newest, openedKey, place, tree } from "./store.ts"
 import { effectOfKey, type Limits, limitsOf, type Row, rowsOf, type Sum, type TreeNode, unixIdOf } from "./tree.ts"
@@ -38,16 +38,7 @@ export const TreeView = () => {
       {etag === undefined && failure === undefined && (
         <Notice>{count(entries, "entry", "entries")} so far; the list is still loading.</Notice>
       )}
-      {rows.length === 0 ? (
-        <Notice>
-          No entry matches the filters and the search.{" "}
-          <button type="button" class="link" onClick={clearFilters}>
-            Clear filters
-          </button>
-        </Notice>
-      ) : (
-        <Grid rows={rows} />
-      )}
+      {rows.length === 0 ? <NoMatch of="entry" /> : <Grid rows={rows} />}
     </>
   )
 }
@@ -60,6 +51,8 @@ const useVirtualizer = (size: number, active: number) => {
     getScrollElement: () => scroller.current,
     estimateSize: () => rowHeight,
     overscan,
+    // The head covers a row's height of the grid.
+    scrollPaddingEnd: rowHeight,
     scrollToFn: elementScroll,
     observeElementRect,
     observeElementOffset,

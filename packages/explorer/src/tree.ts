@@ -81,9 +81,10 @@ export const limitsOf = (quotas: ReadonlyArray<Quota> | null | undefined): Limit
 
 /** An entry's display name. */
 export const nameOf = ({ target, mountPoint }: StorageEntry): string => {
-  const item: Readonly<Record<string, unknown>> = target.targetItem
-  if (target.targetType === "project") return String(item.key ?? lastOf(mountPoint.default))
-  return target.targetType === "user" ? lastOf(mountPoint.default) : String(item.name)
+  const { key, name }: Readonly<Record<string, unknown>> = target.targetItem
+  if (!isOfResource({ target })) return String(name)
+  // An item from Waldur's backend_metadata can have any key.
+  return target.targetType === "project" && typeof key === "string" && key !== "" ? key : lastOf(mountPoint.default)
 }
 const lastOf = (path: string): string => path.slice(path.lastIndexOf("/") + 1)
 

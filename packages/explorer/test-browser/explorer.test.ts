@@ -110,6 +110,29 @@ describe("the explorer's tree", () => {
     expect(await focused(page)).toBe(name)
   })
 
+  it("scrolls until the focused row is wholly visible, at either end", async () => {
+    const page = await openTree()
+    await rows(page).nth(1).focus()
+    const isVisible = () =>
+      page.evaluate(() => {
+        const [row, grid, head] = [document.activeElement, ...document.querySelectorAll(".grid, .head")].map((one) =>
+          (one as Element).getBoundingClientRect(),
+        ) as [DOMRect, DOMRect, DOMRect]
+        return row.top >= head.bottom && row.bottom <= grid.bottom
+      })
+    for (const key of [
+      ...Array(20).fill("ArrowDown"),
+      "PageDown",
+      "End",
+      ...Array(20).fill("ArrowUp"),
+      "PageUp",
+      "Home",
+    ]) {
+      await page.keyboard.press(key)
+      await expect.poll(isVisible, { message: key }).toBe(true)
+    }
+  })
+
   it("shows the old and new quotas of an update, and the status of a removal", async () => {
     const page = await openTree("?status=updating")
     await page.locator("del").first().waitFor()
@@ -279,6 +302,105 @@ describe("the explorer's views", () => {
   })
 })
 
+/** Changes a JSON response of the proxy on its way to the page. */
+const change = async <A>(page: Page, path: RegExp, changed: (body: A) => unknown) =>
+  page.route(path, async (route) => {
+    const response = await route.fetch()
+    await route.fulfill({ response, json: changed(await response.json()) })
+  })
+interface Findings {
+  readonly skipped: ReadonlyArray<object>
+  readonly warnings: ReadonlyArray<object>
+}
+
+describe("the list of problems", () => {
+  it("counts all findings of a field, but shows only some of many", async () => {
+    const page = await openPage(browser, proxy.url)
+    const row = { uuid: null, slug: "s", offering_slug: "capstor", found: 1, reason: "too many" }
+    const [some, many] = [Array(30).fill({ ...row, field: "first" }), Array(1234).fill({ ...row, field: "second" })]
+    await change<Findings>(page, /debug=true/, (read) => ({ ...read, skipped: [...some, ...many], warnings: [] }))
+    await page.goto("/explorer/?view=problems")
+    await page.getByText("By field: second 1234, first 30.").waitFor()
+    await page.getByText("1,034 more are not shown").waitFor()
+    expect(await page.locator(".findings li").count()).toBe(230)
+  })
+
+  it("reports that the search matches none, which does not search the names of fields", async () => {
+    const page = await open("?view=problems&q=offering_slug")
+    await page.getByText("No record matches the filters and the search.").waitFor()
+    await page.getByRole("button", { name: "Clear filters" }).click()
+    await page.getByRole("heading", { name: "Skipped" }).waitFor()
+  })
+})
+
+describe("the entry's panel", () => {
+  it("shows why the last good entry is kept instead of what is explained", async () => {
+    const page = await openPage(browser, proxy.url)
+    await change<object>(page, /explanation$/, (read) => ({ ...read, found: [], guarded: ["Guarded for 5 s"] }))
+    await page.goto("/explorer/")
+    await page.locator(".level5").first().click()
+    await page.getByRole("complementary", { name: "Entry" }).getByText("Guarded for 5 s.").waitFor()
+  })
+
+  it("reads an explanation again after a failure, with the next list", async () => {
+    const page = await openTree()
+    await page.route(/explanation$/, (route) => route.abort(), { times: 1 })
+    await page.locator(".level5").first().click()
+    await page.getByText("The explanation is not available. The proxy cannot be reached.").waitFor()
+    await pollNow(page)
+    await page.getByText("Where each value comes from").waitFor()
+  })
+
+  it("shows the new quotas of an update whose old ones are unknown", async () => {
+    const page = await openPage(browser, proxy.url)
+    await page.route(/storage-resources\/$/, async (route) => {
+      const response = await route.fetch()
+      const body = (await response.text()).replaceAll(
+        /"quotas":\[[^\]]*\],"oldQuotas":\[[^\]]*\]/g,
+        '"quotas":null,"oldQuotas":null',
+      )
+      await route.fulfill({ response, body })
+    })
+    await page.goto("/explorer/?status=updating")
+    await page.locator(".level5 ins").first().waitFor()
+    expect(await page.locator(".level5 del").first().textContent()).toBe("unknown")
+    await page
+      .locator(".level5", { has: page.locator("ins") })
+      .first()
+      .click()
+    await page.locator(".quantities ins").first().waitFor()
+  })
+
+  it.each([
+    ["a row of the tree", "", ".level5", 1280],
+    ["a row of the tree on a narrow page", "", ".level5", 1000],
+    ["a link of a list", "?view=waiting", ".cards button.link", 1280],
+  ])("returns the focus to %s when Escape closes it", async (_, query, selector, width) => {
+    const page = await open(query, { viewport: { width, height: 700 } })
+    const opener = page.locator(selector).first()
+    await opener.focus()
+    await page.keyboard.press("Enter")
+    await page.locator("aside.entry:focus").waitFor()
+    await page.keyboard.press("Escape")
+    await page.locator("aside.entry").waitFor({ state: "detached" })
+    expect(await opener.evaluate((one) => one === document.activeElement)).toBe(true)
+  })
+
+  it("leaves the focus on a row that is clicked while it shows another entry", async () => {
+    const page = await openTree()
+    for (const at of [0, 1]) await page.locator(".level5").nth(at).click()
+    await page.locator("aside.entry:focus").waitFor()
+    await page.keyboard.press("Escape")
+    await page.locator("aside.entry").waitFor({ state: "detached" })
+    expect(
+      await page
+        .locator(".level5")
+        .nth(1)
+        .evaluate((one) => one === document.activeElement),
+    ).toBe(true)
+  })
+})
+
 describe("the explorer during a failure", () => {
   it("keeps the list while the network is down, reports the failure, and recovers", async () => {
     const page = await openTree()
@@ -338,7 +460,7 @@ describe("the explorer during a failure", () => {
     })
     const page = await openPage(browser, unready.url)
     await page.goto("/explorer/")
-    await page.getByText("has no list because an upstream is failing").waitFor()
+    await page.getByText("An upstream of the proxy is failing.").waitFor()
     await page.getByRole("button", { name: "Retry now" }).waitFor()
     await unready.stop("SIGKILL")
   })

@@ -87,7 +87,7 @@ describe("the explorer's sign-in", () => {
     await signIn(page, "operator")
     await page.getByRole("treegrid").waitFor()
     sandbox.issuer.revokeTokens()
-    await page.getByText("The session has ended").waitFor()
+    await page.getByText("The session has ended: Code not valid. Sign in again.").waitFor()
     expect(await page.getByRole("treegrid").count()).toBe(0)
     sandbox.issuer.settings.expiresIn = 300
   })

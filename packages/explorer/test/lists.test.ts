@@ -2,7 +2,7 @@ import { entryStatuses, type StorageEntry } from "@cscs/storage-model"
 import { describe, expect, it } from "vitest"
 import { changesBetween } from "../src/changes.ts"
 import { csvOf, jsonOf } from "../src/export.ts"
-import { count, shortValue, span, value } from "../src/format.ts"
+import { count, sentence, shortValue, span, value } from "../src/format.ts"
 import { branchesOf, treeOf, waitingIn } from "../src/tree.ts"
 import { kinds, seenWaiting } from "../src/waiting.ts"
 import { entry, list } from "./example-list.ts"
@@ -78,6 +78,8 @@ describe("an export of the explorer", () => {
     for (const bad of ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", '=HYPERLINK("x")']) {
       const [, line = ""] = csvOf([entry("/a/b/c", "project", null, { itemId: bad })]).split("\r\n")
       expect(line).toContain(`"'${bad.replaceAll('"', '""')}"`)
+      const [, cells = ""] = csvOf([entry("/a/b/c", "project", null, { itemId: `a;${bad};` })]).split("\r\n")
+      expect(cells).toContain(`"a;'${bad.replaceAll('"', '""')};"`)
     }
   })
 
@@ -109,6 +111,25 @@ describe("a displayed value in a list", () => {
   it("is cut after 60 characters", () => {
     expect(shortValue("x".repeat(60))).toBe("x".repeat(60))
     expect(shortValue("x".repeat(61))).toBe(`${"x".repeat(60)}…`)
+  })
+})
+
+describe("a displayed sentence", () => {
+  it("begins with a capital letter, unless it begins with the name of a key, a file or a variable", () => {
+    const names = [
+      "cache.path and cache.url",
+      "waldur_api_token (file)",
+      "config.yaml: x",
+      ".env: x",
+      "2 resources",
+      "",
+    ]
+    expect(names.map(sentence)).toEqual(names)
+    expect(["missing; expected", "its GID", "missing"].map(sentence)).toEqual([
+      "Missing; expected",
+      "Its GID",
+      "Missing",
+    ])
   })
 })
 

@@ -8,14 +8,50 @@ const lines = Array.from(
   { length: entries },
   (_, at) => `${JSON.stringify(entry(`/vast/store/${at}`, "project", null))}\n`,
 )
-const server = createServer((_, response) => response.end(lines.join("")))
-beforeAll(() => new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve)))
+/** The response to any request but that for the list. */
+let [status, body] = [0, ""]
+const server = createServer(({ url }, response) => {
+  if (url === "/api/storage-resources/") response.end(lines.join(""))
+  else response.writeHead(status).end(body)
+})
+beforeAll(async () => {
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+  const { port } = server.address() as AddressInfo
+  vi.stubGlobal("location", { href: `http://127.0.0.1:${port}/explorer/` })
+})
 afterAll(() => void server.close())
+
+describe("the explorer's readiness report", () => {
+  it.each([
+    [503, '{"message":"no healthy upstream"}'],
+    [503, "<html></html>"],
+    [200, "null"],
+    [200, '"OK"'],
+  ])("is a failure if a gateway responds in the proxy's place, with %i %s", async (...response) => {
+    ;[status, body] = response
+    const { isFailure, readReadiness } = await import("../src/proxy.ts")
+    const report = await readReadiness()
+    expect(typeof report === "object" && report !== null && isFailure(report)).toBe(true)
+  })
+})
+
+describe("a failure that the explorer shows", () => {
+  it.each([
+    [502, "<html>Bad Gateway</html>", /^The proxy cannot be reached: a server in front of it responded with 502\.$/],
+    [403, '{"message":"forbidden"}', /^The proxy cannot be reached: .* 403\.$/],
+    [502, '{"detail":"Waldur returns no usable response"}', /^An upstream of the proxy is failing\.$/],
+    [401, '{"detail":"The token is expired"}', /^The token was refused\. The token is expired\.$/],
+    [500, '{"detail":"Internal Server Error"}', /^The proxy responded with 500\. Internal Server Error\.$/],
+  ])("distinguishes a gateway's response from the proxy's: %i %s", async (...response) => {
+    const [, , what] = response
+    ;[status, body] = response
+    const { readFindings } = await import("../src/proxy.ts")
+    expect(await readFindings(undefined)).toMatchObject({ what: expect.stringMatching(what) })
+  })
+})
 
 describe("the explorer's list", () => {
   it("is read in slices that leave the page responsive, and shown in parts", async () => {
-    const { port } = server.address() as AddressInfo
-    vi.stubGlobal("location", { href: `http://127.0.0.1:${port}/explorer/` })
     const { readList } = await import("../src/proxy.ts")
     // Each entry takes a millisecond, on any machine.
     let now = 0

@@ -1,4 +1,4 @@
-import { keyOf, type StorageEntry } from "@cscs/storage-model"
+import { keyOf, type StorageEntry, waldurStates } from "@cscs/storage-model"
 import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { matcherOf, placeOf, queryOf } from "../src/place.ts"
@@ -9,7 +9,12 @@ const filtersOf = (query: string) => placeOf(query).filters
 const select = (query = "", entries = list) => branchesOf(treeOf(entries).systems, matcherOf(filtersOf(query)))
 const namesIn = (query: string) =>
   entriesOf(select(query)).map(({ mountPoint }) => mountPoint.default.replace("/capstor/store/", ""))
-const open = (query = "") => rowsOf(select(query), () => true)
+const open = (query = "", entries = list) => rowsOf(select(query, entries), () => true)
+/** An entry of a project whose item comes from Waldur's `backend_metadata`. */
+const entryWithKey = (key: unknown): StorageEntry => {
+  const one = entry("/capstor/store/climate", "project", null)
+  return { ...one, target: { targetType: "project", targetItem: { itemId: one.itemId, unixGid: 31001, key } } }
+}
 
 describe("the explorer's tree", () => {
   it("puts each entry below its parent, its data type and its system", () => {
@@ -28,6 +33,13 @@ describe("the explorer's tree", () => {
   it("puts an entry whose parent is not in the list below its data type", () => {
     const lone = entry("/vast/users/x/y/z", "project", "elsewhere")
     expect(rowsOf(select("", [lone]), () => true).map(({ level }) => level)).toEqual([1, 2, 3])
+  })
+
+  it("names a project by its directory if its item from Waldur has no usable key", () => {
+    for (const key of [undefined, null, "", 7, { toString: 1, valueOf: 1 }]) {
+      const [, , { branch } = { branch: undefined }] = open("", [entryWithKey(key)])
+      expect(branch?.node.name).toBe("climate")
+    }
   })
 
   it("keeps the branches of one customer in two data types apart", () => {
@@ -156,9 +168,14 @@ describe("a key in the tree grid", () => {
 })
 
 describe("a place in the explorer", () => {
+  it("has no view and no Waldur state that do not exist", () => {
+    expect(placeOf("?view=x&state=y")).toEqual(placeOf(""))
+  })
+
   it("survives a round trip through a URL, whatever its filters contain", () => {
     const text = fc.string({ unit: "grapheme" }).filter((value) => value.isWellFormed())
-    const filters = fc.record({ storage_system: text, data_type: text, status: text, state: text, q: text })
+    const state = fc.constantFrom("", ...waldurStates)
+    const filters = fc.record({ storage_system: text, data_type: text, status: text, state, q: text })
     const place = fc.record({ view: fc.constantFrom("tree" as const, "waiting" as const), filters, entry: text })
     fc.assert(
       fc.property(place, (given) => {

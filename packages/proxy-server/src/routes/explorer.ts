@@ -12,7 +12,7 @@ import { isNoneMatchMet } from "./conditional.ts"
 import { acceptedCoding, type Coding, compressed, worthCompressing } from "./content-coding.ts"
 
 /**
- * The build puts the files beside the package; in the workspace they are where the explorer's own build puts them.
+ * The build copies the files beside the code; in the workspace they are where the explorer's own build puts them.
  * `undefined` if they are nowhere: the list is served without them.
  */
 export const explorerFolder = (): string | undefined => {
