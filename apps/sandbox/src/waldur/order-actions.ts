@@ -96,15 +96,15 @@ function isAutomatic({ copies: [order], resource }: FoundOrder): boolean {
   return (order?.offering_type ?? resource?.offering_type) === AUTOMATIC_TYPE
 }
 
-/**
- * Queues what the worker does after an approval, whatever happens to the order until then: it completes an automatic order, and
- * otherwise sets the resource's state, which a Create already has.
- */
+/** Queues what the worker does after an approval, whatever happens to the order and its resource until then. */
 function queueForWorker(world: World, found: FoundOrder, worker: WaldurWorker): void {
-  const fields = stateWhileExecuting(found)
+  const state = STATE_WHILE_EXECUTING[String(found.copies[0]?.type)]
   if (isAutomatic(found)) worker.later(() => complete(world, found))
-  else if (found.resource?.state !== fields.state) worker.later(() => setResource(world, found, fields))
+  else if (state !== undefined) worker.later(() => setResource(world, found, { state }))
 }
+
+/** A Create needs no change: its resource is Creating from the beginning. */
+const STATE_WHILE_EXECUTING: Record<string, string> = { Update: "Updating", Terminate: "Terminating" }
 
 function complete(world: World, found: FoundOrder): void {
   change(world, found.copies, { state: "done" })
@@ -127,19 +127,6 @@ function setResource(world: World, { resource }: FoundOrder, fields: WaldurRecor
   if (differs) change(world, [resource], plain)
   // Not cloned: later actions must change this same nested order.
   if (order !== undefined) resource.order_in_progress = order
-}
-
-function stateWhileExecuting(found: FoundOrder): WaldurRecord {
-  switch (found.copies[0]?.type) {
-    case "Create":
-      return { state: "Creating" }
-    case "Update":
-      return { state: "Updating" }
-    case "Terminate":
-      return { state: "Terminating" }
-    default:
-      return {}
-  }
 }
 
 /** Applies a finished order to its resource. */
