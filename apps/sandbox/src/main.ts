@@ -8,7 +8,7 @@ import type { Upstream } from "./call-log.ts"
 import { type Sandbox, startSandbox } from "./start-sandbox.ts"
 
 const USAGE = `Usage: node apps/sandbox/src/main.ts [options]
-  --resources N          generates ordinary resources up to N, beside the hand-written ones
+  --resources N          generates ordinary resources until there are N, with the hand-written ones
   --seed S               seed of the generated resources (default 1)
   --waldur-port P        port on 127.0.0.1 (default: any free port)
   --hpc-user-api-port P  the same

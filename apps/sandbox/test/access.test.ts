@@ -83,21 +83,21 @@ describe("each kind of Waldur user", () => {
   const partners = () => sandbox.world.offerings.find(({ name }) => name === "IOPSStor (partners)")?.uuid
   const ofConsumer = () => sandbox.world.resources.filter((row) => row.customer_slug === "ethz").length
   const none = () => 0
-  // Resources in the consumer's list and the provider's, offerings; status of an offering's customers, of the version, and of
-  // an action (409: permitted, but not in this state).
+  // Resources in the consumer's list and the provider's, offerings; status of an offering's customers, of the version, of an
+  // action on a resource, and of one on its order (409: permitted, but not in this state), which its consumer sees too.
   test.each([
-    ["staff", total, total, 5, 200, 200, 409],
-    ["support", total, total, 5, 403, 200, 403],
-    ["owner", none, ofProvider, 4, 200, 403, 409],
-    ["manager", none, ofProvider, 4, 403, 403, 409],
-    ["providerSupport", none, ofProvider, 4, 403, 403, 403],
-    ["reader", none, ofProvider, 4, 403, 403, 403],
-    ["offeringManager", none, ofProvider, 4, 403, 403, 409],
-    ["consumer", ofConsumer, none, 0, 404, 403, 403],
-    ["blind", none, none, 0, 404, 403, 404],
+    ["staff", total, total, 5, 200, 200, 409, 409],
+    ["support", total, total, 5, 403, 200, 403, 403],
+    ["owner", none, ofProvider, 4, 200, 403, 409, 409],
+    ["manager", none, ofProvider, 4, 403, 403, 409, 409],
+    ["providerSupport", none, ofProvider, 4, 403, 403, 403, 403],
+    ["reader", none, ofProvider, 4, 403, 403, 403, 403],
+    ["offeringManager", none, ofProvider, 4, 403, 403, 409, 409],
+    ["consumer", ofConsumer, none, 0, 404, 403, 404, 403],
+    ["blind", none, none, 0, 404, 403, 404, 404],
   ] as const)(
     "has the rights measured on a real Waldur (%s)",
-    async (kind, consumes, provides, offers, customers, version, acts) => {
+    async (kind, consumes, provides, offers, customers, version, acts, actsOnOrder) => {
       const token = `Token ${sandbox.waldur.tokens[kind]}`
       const count = async (path: string) => Number((await as(token, path)).headers.get("X-Result-Count"))
       expect(await count("marketplace-resources/")).toBe(consumes())
@@ -115,8 +115,10 @@ describe("each kind of Waldur user", () => {
       )
       expect(response.status).toBe(acts)
       const order = row?.creation_order as { uuid: string }
-      const done = new URL(`marketplace-orders/${order.uuid}/set_state_executing/`, sandbox.waldur.url)
-      expect((await fetch(done, { method: "POST", headers: { Authorization: token } })).status).toBe(acts)
+      const path = `marketplace-orders/${order.uuid}/`
+      const executing = new URL(`${path}set_state_executing/`, sandbox.waldur.url)
+      expect((await fetch(executing, { method: "POST", headers: { Authorization: token } })).status).toBe(actsOnOrder)
+      expect((await as(token, path)).status).toBe(actsOnOrder === 404 ? 404 : 200)
     },
   )
 })

@@ -49,9 +49,10 @@ test("rejecting an order does not update modified if the resource does not chang
   expect(rowOf("ok-update-pending-provider")).toMatchObject({ state: "OK", order_in_progress: null, modified })
 })
 
-test("rejecting the Terminate of an Erred resource makes it OK", async () => {
+test("rejecting the Terminate of an Erred resource, which has neither limits nor attributes, makes it OK", async () => {
   const row = rowOf("erred-without-order")
-  placeOrder(sandbox.world, row, { uuid: "e".repeat(32), type: "Terminate", state: "pending-provider", limits: {} })
+  const order = placeOrder(sandbox.world, row, { uuid: "e".repeat(32), type: "Terminate", state: "pending-provider" })
+  expect([order.limits, order.attributes]).toEqual([{}, {}])
   expect((await post(sandbox, orderPath("erred-without-order", "reject_by_provider"))).status).toBe(200)
   expect(row).toMatchObject({ state: "OK", order_in_progress: null })
 })
@@ -60,6 +61,8 @@ const atProvider = [
   ["ok-update-pending-provider", "Updating"],
   ["ok-terminate-pending-provider", "Terminating"],
 ] as const
+// A resource may be in that state before.
+const early = [["terminate-pending-provider", "Terminating"]] as const
 
 test.each(atProvider)(
   "approving %s only sets the order to executing; the worker changes the resource",
@@ -74,7 +77,7 @@ test.each(atProvider)(
   },
 )
 
-test.each(atProvider)(
+test.each([...atProvider, ...early])(
   "an order of %s that is done before the worker runs leaves its resource in %s permanently",
   async (label, state) => {
     sandbox.waldur.worker.delay = "held"
@@ -169,7 +172,7 @@ test.each([
   expect(String(row.modified) > before).toBe(true)
 })
 
-test("placing or cancelling an order does not change its resource, except that cancelling a Create terminates it", () => {
+test("placing an order changes only the resource's order; cancelling it makes the resource OK, or terminates it after a Create", () => {
   const { world } = sandbox
   const row = rowOf("capstor-store")
   const before = structuredClone(row)
@@ -185,14 +188,72 @@ test("placing or cancelling an order does not change its resource, except that c
   cancelOrder(world, row)
   expect(row).toEqual(before)
   expect(order).toMatchObject({ state: "canceled", type: "Update", marketplace_resource_uuid: row.uuid })
+  cancelOrder(world, rowOf("terminate-pending-consumer"))
+  expect(rowOf("terminate-pending-consumer")).toMatchObject({ state: "OK", order_in_progress: null })
   cancelOrder(world, rowOf("create-pending-provider"))
   expect(rowOf("create-pending-provider")).toMatchObject({ state: "Terminated", order_in_progress: null })
 })
 
-test("the mock Waldur's set_state_executing works only once", async () => {
-  const path = orderPath("terminate-pending-provider", "set_state_executing")
-  expect((await post(sandbox, path)).status).toBe(200)
-  expect((await post(sandbox, path)).status).toBe(409)
+test("the mock Waldur's set_state_executing works only once, and leaves the resource and the worker alone", async () => {
+  sandbox.waldur.worker.delay = "held"
+  for (const label of ["ok-terminate-pending-provider", "ok-terminate-pending-consumer"]) {
+    const path = orderPath(label, "set_state_executing")
+    expect((await post(sandbox, path)).status).toBe(200)
+    expect(rowOf(label)).toMatchObject({ state: "OK", order_in_progress: { state: "executing" } })
+    const again = await post(sandbox, path)
+    expect(again.status).toBe(409)
+    expect(again.json.detail).toBe("Valid states for operation: pending-consumer, pending-provider, erred.")
+  }
+  expect(sandbox.waldur.worker.work()).toBe(0)
+})
+
+test("the order of an offering that Waldur runs itself is done by its worker, and takes no report of executing or erred", async () => {
+  sandbox.waldur.worker.delay = "held"
+  const row = rowOf("second-provider")
+  placeOrder(sandbox.world, row, {
+    uuid: "f".repeat(32),
+    type: "Update",
+    state: "pending-provider",
+    limits: { storage: 9 },
+  })
+  const path = orderPath("second-provider")
+  for (const action of ["set_state_executing", "set_state_erred"]) {
+    const refused = await post(sandbox, `${path}${action}/`, {})
+    expect(refused.status).toBe(405)
+    expect(refused.json).toEqual({ detail: 'Method "POST" not allowed.' })
+  }
+  expect((await post(sandbox, `${path}approve_by_provider/`)).status).toBe(200)
+  expect(row).toMatchObject({ state: "OK", order_in_progress: { state: "executing" } })
+  expect(sandbox.waldur.worker.work()).toBe(1)
+  expect(row).toMatchObject({ state: "OK", limits: { storage: 9 }, order_in_progress: null })
+})
+
+test.each([
+  ["update-limits", "set_state_done", "Erred"],
+  ["create-pending-provider", "reject_by_provider", "Terminated"],
+  ["ok-terminate-pending-provider", "reject_by_provider", "OK"],
+])("the mock Waldur sets even an order that has ended to erred (%s after %s: %s)", async (label, action, state) => {
+  const path = orderPath(label)
+  expect((await post(sandbox, `${path}${action}/`)).status).toBe(200)
+  const next = placeOrder(sandbox.world, rowOf(label), {
+    uuid: "a".repeat(32),
+    type: "Update",
+    state: "pending-provider",
+  })
+  const late = { error_message: "disk full", error_traceback: "" }
+  expect((await post(sandbox, `${path}set_state_erred/`, late)).status).toBe(200)
+  expect((await request(sandbox, path)).json).toMatchObject({ state: "erred", ...late })
+  expect(rowOf(label)).toMatchObject({ state, order_in_progress: next })
+})
+
+test("the mock Waldur cannot set the Terminate of a Terminated resource to erred", async () => {
+  const label = "removing-beside-live-same-path"
+  const path = orderPath(label)
+  await post(sandbox, `${path}set_state_done/`)
+  const late = await post(sandbox, `${path}set_state_erred/`, { error_message: "disk full", error_traceback: "" })
+  expect(late.status).toBe(500)
+  expect((await request(sandbox, path)).json.state).toBe("done")
+  expect(rowOf(label).state).toBe("Terminated")
 })
 
 test("the mock Waldur's set_state_done requires an executing order", async () => {
@@ -206,10 +267,12 @@ test("a Create that is done makes its resource OK", async () => {
   expect((await request(sandbox, path)).json.state).toBe("done")
 })
 
-test("an Update that is done applies its limits and options, and updates modified", async () => {
+test("an Update that is done replaces the limits, adds its options, and updates modified", async () => {
   const before = String(rowOf("update-limits-and-options").modified)
+  rowOf("update-limits-and-options").limits = { storage: 50, inodes: 7 }
   await post(sandbox, orderPath("update-limits-and-options", "set_state_done"))
-  expect(rowOf("update-limits-and-options")).toMatchObject({
+  const { state, limits, options } = rowOf("update-limits-and-options")
+  expect({ state, limits, options }).toEqual({
     state: "OK",
     limits: { storage: 110 },
     options: { soft_quota_space: 50, hard_quota_space: 120 },
@@ -222,16 +285,15 @@ test("a Terminate that is done makes its resource Terminated", async () => {
   expect(rowOf("removing-beside-live-same-path")).toMatchObject({ state: "Terminated", order_in_progress: null })
 })
 
-test("the mock Waldur's set_state_erred requires both error fields, and does not exist for some offering types", async () => {
-  const path = orderPath("update-limits", "set_state_erred")
-  const empty = await post(sandbox, path)
+test("the mock Waldur's set_state_erred requires both error fields, which become the order's and not the resource's", async () => {
+  const path = orderPath("update-limits")
+  const empty = await post(sandbox, `${path}set_state_erred/`)
   expect(empty.status).toBe(500)
   expect(empty.headers.get("Content-Type")).toContain("text/html")
-  expect((await post(sandbox, path, { error_message: "disk full", error_traceback: "…" })).status).toBe(200)
-  expect(rowOf("update-limits")).toMatchObject({ state: "Erred", error_message: "disk full" })
-  const refused = await post(sandbox, orderPath("terminate-pending-start-date", "set_state_erred"), {})
-  expect(refused.status).toBe(405)
-  expect(refused.json).toEqual({ detail: 'Method "POST" not allowed.' })
+  const error = { error_message: "disk full", error_traceback: "…" }
+  expect((await post(sandbox, `${path}set_state_erred/`, error)).status).toBe(200)
+  expect((await request(sandbox, path)).json).toMatchObject({ state: "erred", ...error })
+  expect(rowOf("update-limits")).toMatchObject({ state: "Erred", error_message: "" })
 })
 
 test("the mock Waldur's set_backend_id requires backend_id", async () => {
@@ -240,7 +302,11 @@ test("the mock Waldur's set_backend_id requires backend_id", async () => {
   expect(empty.status).toBe(500)
   expect(empty.text).toContain("<html")
   expect((await post(sandbox, path, { backend_id: "/capstor/store/new" })).status).toBe(200)
-  expect(rowOf("capstor-store").backend_id).toBe("/capstor/store/new")
+  const { backend_id, modified } = rowOf("capstor-store")
+  expect(backend_id).toBe("/capstor/store/new")
+  const again = await post(sandbox, path, { backend_id })
+  expect([again.status, again.json]).toEqual([200, { status: "Resource backend_id is not changed." }])
+  expect(rowOf("capstor-store").modified).toBe(modified)
 })
 
 test("the mock Waldur's set_state_ok sets an Erred resource to OK and refuses an OK one", async () => {

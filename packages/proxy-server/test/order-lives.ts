@@ -259,8 +259,8 @@ export const lives: Readonly<Record<string, (lived: Lived) => Life>> = {
     yield () => row.state === "Updating" || placed.state === "done"
     await setOk(lived)
     yield 2 + lived.chance(3)
-    // The order is left open, and the provisioner waits until it is ended from outside.
-    await onOrder(lived, placed, "set_state_erred", reason)
+    // If the order was left open, the provisioner waits until it is ended from outside.
+    if (placed.state === "executing") await onOrder(lived, placed, "set_state_erred", reason)
     if (row.state === "Erred") await setOk(lived)
     return asOrdered(placed.state === "done" ? storage + 6 : storage)
   },

@@ -94,9 +94,11 @@ describe("a report to Waldur's order state machine", () => {
     withWaldur((waldur, sandbox) =>
       Effect.gen(function* () {
         yield* waldur.approveByProvider(orderUrl(sandbox, label, "approve_by_provider"))
+        const order = resourceOf(sandbox, label).order_in_progress
         const erred = yield* waldur.setStateErred(orderUrl(sandbox, label, "set_state_erred"), "the disk is full")
         expect(erred).toEqual({ _tag: "done" })
-        expect(resourceOf(sandbox, label)).toMatchObject({ state: "Erred", error_message: "the disk is full" })
+        expect(order).toMatchObject({ state: "erred", error_message: "the disk is full" })
+        expect(resourceOf(sandbox, label).state).toBe("Erred")
         const ok = resourceUrl(sandbox, label, "set_state_ok")
         expect(tags([yield* waldur.setStateOk(ok), yield* waldur.setStateOk(ok)])).toEqual(["done", "otherState"])
         expect(resourceOf(sandbox, label).state).toBe("OK")

@@ -17,9 +17,9 @@ export function authenticate(world: World, authorization: string | undefined): W
 }
 
 interface Rights {
-  /** The offerings in `marketplace-provider-*`, with their resources and orders. Orders are shown to providers only. */
+  /** The offerings in `marketplace-provider-*`, with their resources and orders. */
   provides: "all" | "own" | "none"
-  /** The content of the consumer's list, `marketplace-resources/`. */
+  /** The content of the consumer's list, `marketplace-resources/`, with the orders of its resources. */
   consumes: "all" | "own" | "none"
   /** May act on orders and resources. */
   acts: boolean
@@ -61,6 +61,12 @@ export function consumerVisibility(world: World, token: WaldurToken): (row: Wald
   if (consumes === "all") return providerVisibility(world, token)
   const { organization } = token
   return (row) => consumes === "own" && organization !== undefined && row.customer_uuid === organization
+}
+
+/** Whether the user sees an order: both the provider and the consumer do. */
+export function orderVisibility(world: World, token: WaldurToken): (order: WaldurRecord) => boolean {
+  const [ofProvider, ofConsumer] = [providerVisibility(world, token), consumerVisibility(world, token)]
+  return (order) => ofProvider(order) || ofConsumer(order)
 }
 
 /** Whether the user sees this offering as its provider. */

@@ -3,7 +3,14 @@ import { type Context, Hono } from "hono"
 import { asObject, type Json, type JsonObject } from "../json.ts"
 import type { Exchange } from "../listening-server.ts"
 import type { WaldurRecord, WaldurToken, World } from "../world/world.ts"
-import { authenticate, consumerVisibility, maySeeOffering, providerVisibility, rightsOf } from "./access.ts"
+import {
+  authenticate,
+  consumerVisibility,
+  maySeeOffering,
+  orderVisibility,
+  providerVisibility,
+  rightsOf,
+} from "./access.ts"
 import type { WaldurControl } from "./control.ts"
 import { shapeOrder, shapeResource, VERSIONS } from "./dialect.ts"
 import { detail, invalidField, json, methodNotAllowed, notFoundPage } from "./errors.ts"
@@ -81,9 +88,9 @@ export function createWaldurApp(world: World, control: WaldurControl): Hono<Env>
       return notFoundPage()
     }
     const row = findResource(world, plain(c.req.param("uuid")))
-    if (row === undefined) return unknown("Resource")
-    const refusal = mayAct(world, c.get("token"), row, row)
-    if (refusal !== undefined) return refusal === 403 ? forbidden() : unknown("Resource")
+    const token = c.get("token")
+    if (row === undefined || !providerVisibility(world, token)(row)) return unknown("Resource")
+    if (!rightsOf(token).acts) return forbidden()
     const body = bodyOf(await c.req.text())
     return body instanceof Response ? body : action(world, row, body)
   })
@@ -117,14 +124,14 @@ export function createWaldurApp(world: World, control: WaldurControl): Hono<Env>
     const url = new URL(c.req.url)
     const filter = orderFilter(url.searchParams)
     if (filter instanceof Response) return filter
-    const visible = providerVisibility(world, c.get("token"))
+    const visible = orderVisibility(world, c.get("token"))
     const rows = world.orders.filter((order) => filter(order) && visible(order))
     return sendPage(world, c.env, url, rows, (order) => shapeOrder(control.dialect, order))
   })
 
   app.get("/api/marketplace-orders/:uuid/", (c) => {
     const order = findOrder(world, plain(c.req.param("uuid")))?.copies[0]
-    if (order === undefined || !providerVisibility(world, c.get("token"))(order)) return unknown("Order")
+    if (order === undefined || !orderVisibility(world, c.get("token"))(order)) return unknown("Order")
     const shaped = shapeOrder(control.dialect, order)
     return send(world, c.env, trim(shaped, wantedFields(new URL(c.req.url).searchParams, [shaped])))
   })
@@ -134,9 +141,9 @@ export function createWaldurApp(world: World, control: WaldurControl): Hono<Env>
     if (action === undefined) return notFoundPage()
     const found = findOrder(world, plain(c.req.param("uuid")))
     const [order] = found?.copies ?? []
-    if (found === undefined || order === undefined) return unknown("Order")
-    const refusal = mayAct(world, c.get("token"), order, found.resource)
-    if (refusal !== undefined) return refusal === 403 ? forbidden() : unknown("Order")
+    const token = c.get("token")
+    if (!found || !order || !orderVisibility(world, token)(order)) return unknown("Order")
+    if (!rightsOf(token).acts) return forbidden()
     const body = bodyOf(await c.req.text())
     return body instanceof Response ? body : action(world, found, body, control.worker)
   })
@@ -199,17 +206,6 @@ function findOffering(world: World, token: WaldurToken, uuid: string): WaldurRec
 /** Paths take uuids with or without dashes; responses contain none. */
 function plain(uuid: string): string {
   return uuid.toLowerCase().replaceAll("-", "")
-}
-
-/** 403 for a user that sees the row without the right to act, such as a consumer; 404 for one that does not see it. */
-function mayAct(
-  world: World,
-  token: WaldurToken,
-  row: WaldurRecord,
-  resource: WaldurRecord | undefined,
-): 403 | 404 | undefined {
-  if (providerVisibility(world, token)(row)) return rightsOf(token).acts ? undefined : 403
-  return resource !== undefined && consumerVisibility(world, token)(resource) ? 403 : 404
 }
 
 function forbidden(): Response {

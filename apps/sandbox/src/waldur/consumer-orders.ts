@@ -4,7 +4,10 @@ import type { WaldurRecord, World } from "../world/world.ts"
 import { secondsLater } from "./instants.ts"
 import { change } from "./world-changes.ts"
 
-/** The differences between an order and the one that created its resource, from which absent fields are copied. */
+/**
+ * The differences between an order and the one that created its resource, from which absent fields are copied. Only a Terminate
+ * has neither limits nor attributes.
+ */
 export interface PlacedOrder {
   /** 32 hex digits. */
   uuid: string
@@ -13,7 +16,7 @@ export interface PlacedOrder {
   state: string
   /** The new limits of an Update. */
   limits?: JsonObject
-  /** For an Update: `old_limits`, or `new_options` and `old_options`; for a Terminate: `{}`. */
+  /** For an Update: `old_limits`, or `new_options` and `old_options`. */
   attributes?: JsonObject
 }
 
@@ -28,6 +31,7 @@ export function placeOrder(world: World, resource: WaldurRecord, placed: PlacedO
     marketplace_resource_uuid: resource.uuid ?? null,
     created: world.now,
     modified: world.now,
+    ...(placed.type === "Terminate" ? { limits: {}, attributes: {} } : {}),
     ...structuredClone({ ...placed }),
   }
   world.orders.push(order)
@@ -37,8 +41,8 @@ export function placeOrder(world: World, resource: WaldurRecord, placed: PlacedO
 }
 
 /**
- * Cancels the order in progress on the consumer's side; a cancelled Create terminates the resource. Does nothing
- * without an order.
+ * Cancels the order in progress on the consumer's side: its resource is OK, or after a Create Terminated, as if the provider had
+ * rejected it. Does nothing without an order.
  */
 export function cancelOrder(world: World, resource: WaldurRecord): void {
   const order = asObject(resource.order_in_progress)
@@ -47,5 +51,6 @@ export function cancelOrder(world: World, resource: WaldurRecord): void {
   order.state = "canceled"
   resource.order_in_progress = null
   world.now = secondsLater(world.now, 1)
-  if (order.type === "Create") change(world, [resource], { state: "Terminated" })
+  const state = order.type === "Create" ? "Terminated" : "OK"
+  if (resource.state !== state) change(world, [resource], { state })
 }

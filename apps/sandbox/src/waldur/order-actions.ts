@@ -6,8 +6,8 @@ import { detail, json, methodNotAllowed, serverErrorPage } from "./errors.ts"
 import type { WaldurWorker } from "./worker.ts"
 import { change, type FoundOrder } from "./world-changes.ts"
 
-/** Offering types whose orders a provider cannot set to erred. */
-export const TYPES_WITHOUT_SET_STATE_ERRED: readonly unknown[] = ["Marketplace.Basic", "Marketplace.Booking"]
+/** The type of the offerings whose orders Waldur carries out itself: of a provider's reports it takes only done. */
+const AUTOMATIC_TYPE = "Marketplace.Basic"
 
 type Action = (world: World, found: FoundOrder, body: JsonObject, worker: WaldurWorker) => Response
 
@@ -35,33 +35,31 @@ export const ORDER_ACTIONS: Record<string, Action> = {
     return done()
   }),
 
-  set_state_executing: from(["pending-provider", "erred"], (world, found, _, worker) => {
+  // Only the order changes: the worker is for approvals.
+  set_state_executing: from(["pending-consumer", "pending-provider", "erred"], (world, found) => {
+    if (isAutomatic(found)) return methodNotAllowed("POST", "GET, HEAD, OPTIONS")
     change(world, found.copies, { state: "executing" })
     setResource(world, found, { order_in_progress: found.copies[0] ?? null })
-    queueForWorker(world, found, worker)
     return done()
   }),
 
   set_state_done: from(["executing"], (world, found) => {
-    const [order] = found.copies
-    change(world, found.copies, { state: "done" })
-    endOrder(world, found, outcome(order, found.resource))
+    complete(world, found)
     return done()
   }),
 
-  set_state_erred: (world, found, body, worker) => {
-    const [order] = found.copies
-    const type = order?.offering_type ?? found.resource?.offering_type
-    if (TYPES_WITHOUT_SET_STATE_ERRED.includes(type)) return methodNotAllowed("POST", "GET, HEAD, OPTIONS")
-    // Waldur fails if either key is missing.
-    if (body.error_message === undefined || body.error_traceback === undefined) return serverErrorPage()
-    return from(["executing", "pending-provider"], () => {
-      const error = { error_message: body.error_message, error_traceback: body.error_traceback }
-      change(world, found.copies, { state: "erred", ...error })
-      // Data whose removal failed is still in service.
-      endOrder(world, found, { state: order?.type === "Terminate" ? "OK" : "Erred", ...error })
-      return done()
-    })(world, found, body, worker)
+  // In any state of the order, even if it has ended.
+  set_state_erred(world, found, { error_message, error_traceback }) {
+    if (isAutomatic(found)) return methodNotAllowed("POST", "GET, HEAD, OPTIONS")
+    const isTerminate = found.copies[0]?.type === "Terminate"
+    const isTerminated = found.resource?.state === "Terminated"
+    // Waldur fails if either key is missing, and when it tries to make a Terminated resource OK.
+    if (error_message === undefined || error_traceback === undefined) return serverErrorPage()
+    if (isTerminate && isTerminated) return serverErrorPage()
+    change(world, found.copies, { state: "erred", error_message, error_traceback })
+    // Data whose removal failed is still in service.
+    endOrder(world, found, { state: isTerminate ? "OK" : isTerminated ? "Terminated" : "Erred" })
+    return done()
   },
 }
 
@@ -94,17 +92,31 @@ function isExpired(world: World, { resource }: FoundOrder): boolean {
   return typeof end === "string" && end <= world.now.slice(0, 10)
 }
 
-/**
- * Queues the resource's change of state, whatever happens to the order until then. A Create needs none.
- */
+function isAutomatic({ copies: [order], resource }: FoundOrder): boolean {
+  return (order?.offering_type ?? resource?.offering_type) === AUTOMATIC_TYPE
+}
+
+/** Queues what the worker does after an approval, whatever happens to the order and its resource until then. */
 function queueForWorker(world: World, found: FoundOrder, worker: WaldurWorker): void {
-  const fields = stateWhileExecuting(found)
-  if (found.resource?.state !== fields.state) worker.later(() => setResource(world, found, fields))
+  const state = STATE_WHILE_EXECUTING[String(found.copies[0]?.type)]
+  if (isAutomatic(found)) worker.later(() => complete(world, found))
+  else if (state !== undefined) worker.later(() => setResource(world, found, { state }))
+}
+
+/** A Create needs no change: its resource is Creating from the beginning. */
+const STATE_WHILE_EXECUTING: Record<string, string> = { Update: "Updating", Terminate: "Terminating" }
+
+function complete(world: World, found: FoundOrder): void {
+  change(world, found.copies, { state: "done" })
+  endOrder(world, found, outcome(found.copies[0], found.resource))
 }
 
 /** The end of an order updates `modified` of its resource, even if the resource does not change. */
-function endOrder(world: World, { resource }: FoundOrder, fields: WaldurRecord): void {
-  if (resource !== undefined) change(world, [resource], { ...fields, order_in_progress: null })
+function endOrder(world: World, { copies, resource }: FoundOrder, fields: WaldurRecord): void {
+  if (resource === undefined) return
+  change(world, [resource], fields)
+  // If this one had ended before, another may be in progress.
+  if (asObject(resource.order_in_progress)?.uuid === copies[0]?.uuid) resource.order_in_progress = null
 }
 
 /** Any other change of an order in progress updates `modified` of its resource only if the resource itself changes. */
@@ -117,19 +129,6 @@ function setResource(world: World, { resource }: FoundOrder, fields: WaldurRecor
   if (order !== undefined) resource.order_in_progress = order
 }
 
-function stateWhileExecuting(found: FoundOrder): WaldurRecord {
-  switch (found.copies[0]?.type) {
-    case "Create":
-      return { state: "Creating" }
-    case "Update":
-      return { state: "Updating" }
-    case "Terminate":
-      return { state: "Terminating" }
-    default:
-      return {}
-  }
-}
-
 /** Applies a finished order to its resource. */
 function outcome(order: WaldurRecord | undefined, resource: WaldurRecord | undefined): WaldurRecord {
   if (order?.type === "Terminate") return { state: "Terminated" }
@@ -137,7 +136,8 @@ function outcome(order: WaldurRecord | undefined, resource: WaldurRecord | undef
   const options = asObject(asObject(order?.attributes)?.new_options)
   return {
     state: "OK",
-    ...(limits === undefined ? {} : { limits: { ...asObject(resource?.limits), ...limits } }),
+    // Waldur replaces all limits, but an order without any leaves them.
+    ...(limits === undefined || isDeepStrictEqual(limits, {}) ? {} : { limits }),
     ...(options === undefined ? {} : { options: { ...asObject(resource?.options), ...options } }),
   }
 }

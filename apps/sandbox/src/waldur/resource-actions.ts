@@ -11,16 +11,17 @@ export const RESOURCE_ACTIONS: Record<string, Action> = {
   set_backend_id(world, resource, body) {
     // Waldur fails if the key is missing.
     if (body.backend_id === undefined) return serverErrorPage()
-    change(world, [resource], { backend_id: body.backend_id })
-    return json(200, { status: "Resource backend_id has been changed." })
+    const isNew = body.backend_id !== resource.backend_id
+    if (isNew) change(world, [resource], { backend_id: body.backend_id })
+    return json(200, { status: `Resource backend_id ${isNew ? "has been" : "is not"} changed.` })
   },
 
   set_state_ok(world, resource) {
-    const states = ["Creating", "Erred", "Terminating", "Updating"]
+    const states = ["Erred", "Creating", "Updating", "Terminating"]
     if (!states.includes(String(resource.state))) {
       return detail(409, `Valid states for operation: ${states.join(", ")}.`)
     }
-    change(world, [resource], { state: "OK", error_message: "", error_traceback: "" })
+    change(world, [resource], { state: "OK" })
     return json(200, { status: "Resource state has been set to OK." })
   },
 
@@ -28,7 +29,7 @@ export const RESOURCE_ACTIONS: Record<string, Action> = {
     const options = asObject(body.options)
     if (options === undefined) return invalidField("options", "This field is required.")
     change(world, [resource], { options: { ...asObject(resource.options), ...options } })
-    return json(200, { status: "Resource options are updated." })
+    return json(200, { status: "Resource options have been updated directly." })
   },
 }
 

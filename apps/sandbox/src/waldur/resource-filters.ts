@@ -58,6 +58,7 @@ function testOf(name: string, values: string[], last: string, dialect: Dialect):
     case "state":
       return choice(name, values, RESOURCE_STATES, (row, wanted) => wanted.has(row.state))
     case "order_state":
+      // Waldur searches all orders of a resource, but only one of them is in a state before the end.
       return choice(name, values, ORDER_STATES, (row, wanted) => {
         const order = asObject(row.order_in_progress)
         return order !== undefined && wanted.has(order.state)

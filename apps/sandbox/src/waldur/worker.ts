@@ -1,7 +1,7 @@
 /**
  * Waldur's background worker. An approval only sets the order to executing; the worker sets its resource to Updating
  * or Terminating later, whatever happened to the order in between. If the order is done or erred by then, the resource
- * stays in that state permanently, without an order.
+ * stays in that state permanently, without an order. Orders of `Marketplace.Basic` are completed instead.
  */
 export interface WaldurWorker {
   /**

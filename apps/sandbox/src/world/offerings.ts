@@ -37,8 +37,8 @@ export type OfferingKey = "capstor" | "vast" | "iopsstor" | "iopsstorOfPartner" 
 export const OFFERINGS: Record<OfferingKey, Offering> = {
   capstor: offering("capstor", "capstor", "Capstor", "Marketplace.Slurm", CSCS),
   vast: offering("vast", "vast", "VAST", "Marketplace.Slurm", CSCS),
-  iopsstor: offering("iopsstor", "iopsstor", "IOPSStor", "Marketplace.Basic", CSCS),
-  // Offering slugs are not unique in Waldur: another provider may use the same one.
+  iopsstor: offering("iopsstor", "iopsstor", "IOPSStor", "Marketplace.Slurm", CSCS),
+  // Offering slugs are not unique in Waldur: another provider may use the same one. Waldur carries out its orders itself.
   iopsstorOfPartner: offering("iopsstor of alps-partner", "iopsstor", "IOPSStor (partners)", "Marketplace.Basic", ALPS),
   compute: offering("daint", "daint-gpu", "Daint GPU hours", "Marketplace.Slurm", CSCS),
 }
