@@ -187,7 +187,7 @@ export class WaldurClient extends Context.Service<
 
     /**
      * Reports that an order failed. `POST marketplace-orders/{uuid}/set_state_erred/`. `unsupported` for some types of
-     * offerings.
+     * offerings. Waldur does not check the order's state: a late report changes even an order that is done.
      *
      * @param message the reason, which the customer sees: no internals. Control characters become spaces; at most 1,000
      *   characters are sent, and a general sentence if it is empty
