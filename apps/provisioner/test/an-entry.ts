@@ -1,8 +1,10 @@
 import type { StorageEntry } from "@cscs/storage-model"
 
 const waldur = "https://waldur.example.org/api"
-/** Of the order of each entry below. */
+/** The UUID of the order of each entry below. */
 export const order = "1236695ec05f51edbdb3f06db18931c5"
+
+export const itemId = (number: number) => `f674bb93-9ffa-5f6d-9593-${String(number).padStart(12, "0")}`
 
 const name = (key: string) =>
   ({ itemId: `00000000-0000-5000-8000-${key.padStart(12, "0").slice(0, 12)}`, key, name: key, active: true }) as const
@@ -17,7 +19,7 @@ export const waiting = {
 export const executing = {
   set_state_done_url: `${waldur}/marketplace-orders/${order}/set_state_done/`,
   set_state_erred_url: `${waldur}/marketplace-orders/${order}/set_state_erred/`,
-  set_backend_id_url: `${waldur}/marketplace-provider-resources/${order}/set_backend_id/`,
+  set_backend_id_url: `${waldur}/marketplace-provider-resources/${itemId(1)}/set_backend_id/`,
 }
 
 export const quotas = (space: number, inodes = 1000) =>
@@ -27,8 +29,6 @@ export const quotas = (space: number, inodes = 1000) =>
     { type: "inodes", quota: inodes, unit: "none", enforcementType: "soft" },
     { type: "inodes", quota: inodes * 2, unit: "none", enforcementType: "hard" },
   ] as const
-
-export const itemId = (number: number) => `f674bb93-9ffa-5f6d-9593-${String(number).padStart(12, "0")}`
 
 /** An active project's directory with 5 TB, unless `more` says otherwise. */
 export const anEntry = (more: Partial<StorageEntry> & { readonly path?: string } = {}): StorageEntry => {

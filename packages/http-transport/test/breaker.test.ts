@@ -74,10 +74,10 @@ describe("a circuit breaker", () => {
     }),
   )
 
-  const [isWell, isIll] = [5, 3]
+  const [whileClosed, untilOpen] = [5, 3]
   it.effect.each([
-    ...[400, 401, 403, 404, 409].map((status) => [status, isWell] as const),
-    ...[500, 502, 503, 429].map((status) => [status, isIll] as const),
+    ...[400, 401, 403, 404, 409].map((status) => [status, whileClosed] as const),
+    ...[500, 502, 503, 429].map((status) => [status, untilOpen] as const),
   ])("for an upstream that responds with %i lets %i of five calls through", ([status, sent]) =>
     Effect.gen(function* () {
       const { server, health } = yield* aPatient

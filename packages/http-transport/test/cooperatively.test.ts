@@ -8,73 +8,40 @@ const work = (millis: number): void => {
   while (performance.now() < end) {}
 }
 
-/** The steps of a generator as items, and its return value. */
-const inTurns = <A>(steps: () => Generator<unknown, A>): Effect.Effect<A> =>
-  Effect.suspend(() => {
-    let result: { readonly of: A } | undefined
-    const items = (function* () {
-      result = { of: yield* steps() }
-    })()
-    return Effect.map(
-      cooperatively(items, () => {}),
-      () => (result as { readonly of: A }).of,
-    )
-  })
-
 describe("cooperatively", () => {
-  test("returns the generator's result, and takes each of its steps once", async () => {
-    const steps: Array<number> = []
-    const result = await Effect.runPromise(
-      inTurns(function* () {
-        for (let step = 0; step < 1000; step += 1) {
-          steps.push(step)
-          yield
-        }
-        return "done"
-      }),
-    )
-    expect(result).toBe("done")
-    expect(steps).toEqual(Array.from({ length: 1000 }, (_, step) => step))
+  test("visits each item once, in order", async () => {
+    const visited: Array<number> = []
+    await Effect.runPromise(cooperatively(Array(1000).keys(), (item) => void visited.push(item)))
+    expect(visited).toEqual([...Array(1000).keys()])
   })
 
-  test("runs a generator that never yields, and one that returns nothing", async () => {
-    const never = inTurns(function* () {
-      if (performance.now() < 0) yield
-      return 42
-    })
-    expect(await Effect.runPromise(never)).toBe(42)
-    const nothing = inTurns(function* () {
-      yield
-    })
-    expect(await Effect.runPromise(nothing)).toBeUndefined()
+  test("visits no item before it is run, and all of them on each run", async () => {
+    const visited: Array<number> = []
+    const visits = cooperatively([1, 2], (item) => void visited.push(item))
+    expect(visited).toEqual([])
+    for (const _ of [1, 2]) await Effect.runPromise(visits)
+    expect(visited).toEqual([1, 2, 1, 2])
   })
 
-  test("starts again on each run", async () => {
-    let begun = 0
-    const sliced = inTurns(function* () {
-      begun += 1
-      yield
-      return begun
-    })
-    expect(begun).toBe(0)
-    expect([await Effect.runPromise(sliced), await Effect.runPromise(sliced)]).toEqual([1, 2])
-  })
-
-  test("turns an error of the generator into a defect with the same error, before and after a slice", async () => {
+  test("turns an error of a visit or of the iterable into a defect, in the first slice and in a later one", async () => {
+    const fault = new RangeError("a fault of ours")
+    const fail = (): never => {
+      throw fault
+    }
+    const faulty = function* () {
+      yield 1
+      fail()
+    }
     for (const before of [0, 10]) {
-      const fault = new RangeError("a fault of ours")
-      const exit = await Effect.runPromiseExit(
-        inTurns(function* () {
-          work(before)
-          yield
-          throw fault
-        }),
-      )
-      expect(exit).toEqual(Exit.die(fault))
+      const visits = [
+        cooperatively([1, 2], (item) => (item === 1 ? work(before) : fail())),
+        cooperatively(faulty(), () => work(before)),
+      ]
+      for (const one of visits) expect(await Effect.runPromiseExit(one)).toEqual(Exit.die(fault))
     }
   })
 
-  test("yields to other work between the slices of long work, and not within one", async () => {
+  test("yields to other work between the slices of long work", async () => {
     const seen: Array<string> = []
     let left = 5
     const tick = () => {
@@ -84,20 +51,16 @@ describe("cooperatively", () => {
     }
     setImmediate(tick)
     await Effect.runPromise(
-      inTurns(function* () {
-        for (let step = 0; step < 5; step += 1) {
-          work(6)
-          seen.push("step")
-          yield
-        }
-        seen.push("end")
+      cooperatively(Array(5).keys(), () => {
+        work(6)
+        seen.push("step")
       }),
     )
     // A step is longer than a slice, so a turn of the event loop follows each.
     expect(seen.filter((one) => one === "step").length).toBe(5)
     expect(seen.indexOf("turn")).toBeGreaterThan(-1)
     expect(seen.indexOf("turn")).toBeLessThan(seen.lastIndexOf("step"))
-    expect(seen.slice(0, seen.indexOf("end")).filter((one) => one === "turn").length).toBeGreaterThanOrEqual(4)
+    expect(seen.filter((one) => one === "turn").length).toBeGreaterThanOrEqual(4)
   })
 
   test("delays a turn of the event loop by one slice, however many loops run side by side", async () => {
@@ -120,10 +83,11 @@ describe("cooperatively", () => {
     // The first turn begins eight loops. A step takes a millisecond or more, so a slice has four, and the one that ends it.
     expect(Math.max(...visits.slice(1))).toBeLessThanOrEqual(5)
     // They take turns.
+    expect(order.length).toBeGreaterThanOrEqual(24)
     expect(order.slice(16, 24)).toEqual(order.slice(8, 16))
   })
 
-  test("runs many short steps in one slice", async () => {
+  test("visits many cheap items in one slice", async () => {
     let turns = 0
     let isRunning = true
     const tick = () => {
@@ -131,12 +95,7 @@ describe("cooperatively", () => {
       if (isRunning) setImmediate(tick)
     }
     setImmediate(tick)
-    await Effect.runPromise(
-      inTurns(function* () {
-        work(6)
-        for (let step = 0; step < 10_000; step += 1) yield
-      }),
-    )
+    await Effect.runPromise(cooperatively(Array(10_000).keys(), (item) => work(item === 0 ? 6 : 0)))
     isRunning = false
     expect(turns).toBeGreaterThan(0)
     expect(turns).toBeLessThan(5_000)
@@ -147,13 +106,10 @@ describe("cooperatively", () => {
     const program = Effect.gen(function* () {
       const begun = yield* Deferred.make<void>()
       const fiber = yield* Effect.forkChild(
-        inTurns(function* () {
-          for (;;) {
-            steps += 1
-            Deferred.doneUnsafe(begun, Exit.void)
-            work(5)
-            yield
-          }
+        cooperatively(Array(1000).keys(), () => {
+          steps += 1
+          Deferred.doneUnsafe(begun, Exit.void)
+          work(5)
         }),
       )
       yield* Deferred.await(begun)

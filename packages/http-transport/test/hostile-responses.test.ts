@@ -116,7 +116,9 @@ describe("a success that is not a complete JSON text in UTF-8", () => {
       assert.notInclude(error.message, "Alice")
     }),
   )
+})
 
+describe("a success", () => {
   it.live(
     "has the body that the call recognises by its bytes, which is not parsed, unless the media type is another",
     () =>
@@ -141,7 +143,7 @@ describe("a success that is not a complete JSON text in UTF-8", () => {
       }),
   )
 
-  it.live("is still a POST's success if it is complete", () =>
+  it.live("may be a 202 if the call is a POST", () =>
     Effect.gen(function* () {
       const transport = yield* respondedBy({ status: 202, body: "{}" })
       assert.strictEqual((yield* transport.call({ method: "POST", path: "" })).status, 202)
@@ -149,7 +151,7 @@ describe("a success that is not a complete JSON text in UTF-8", () => {
   )
 })
 
-describe("an endless response", () => {
+describe("a response", () => {
   const short = { attemptTimeout: "150 millis" } as const
 
   it.live("that sends single bytes at intervals ends with the attempt's timeout", () =>
@@ -176,7 +178,7 @@ describe("an endless response", () => {
     }),
   )
 
-  it.live("of interim responses ends with the attempt's timeout", () =>
+  it.live("of endless interim responses is a failure", () =>
     Effect.gen(function* () {
       const server = yield* tcpServer((socket) => {
         const flood = setInterval(() => socket.write("HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n"), 1)
@@ -187,7 +189,7 @@ describe("an endless response", () => {
     }),
   )
 
-  it.live("of headers is a failure", () =>
+  it.live("of endless headers is a failure", () =>
     Effect.gen(function* () {
       const server = yield* tcpServer((socket) => {
         socket.once("data", () => {
@@ -201,7 +203,7 @@ describe("an endless response", () => {
     }),
   )
 
-  it.live("that claims to be larger than any disk is read until it ends", () =>
+  it.live("that claims to be larger than any disk is a failure once it ends", () =>
     Effect.gen(function* () {
       const server = yield* tcpServer((socket) =>
         socket.once("data", () => socket.end("HTTP/1.1 200 OK\r\ncontent-length: 9007199254740991\r\n\r\n[]")),
@@ -244,7 +246,7 @@ describe("an endless response", () => {
     }),
   )
 
-  it.live("of truncated compressed bytes is not a success", () =>
+  it.live("of compressed bytes that end early is a failure", () =>
     Effect.gen(function* () {
       const packed = gzipSync(JSON.stringify(Array.from({ length: 1000 }, (_, index) => index)))
       const server = yield* httpServer((_, response) =>

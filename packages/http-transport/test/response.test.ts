@@ -1,6 +1,6 @@
 import { gzipSync } from "node:zlib"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
 import { defaultRetryPolicy, isRepeatable, makeTransport, readErrorText, type TransportOptions } from "../src/index.ts"
 import { deadPort, httpServer, tcpServer } from "./loopback-server.ts"
 
@@ -271,29 +271,28 @@ describe("connections", () => {
 
   it.live("end with the scope", () =>
     Effect.gen(function* () {
-      let closed: () => void = () => {}
-      const ended = new Promise<void>((resolve) => {
-        closed = resolve
-      })
+      const ended = Promise.withResolvers<void>()
       const server = yield* httpServer((request, response) => {
-        request.socket.once("close", closed)
+        request.socket.once("close", ended.resolve)
         response.end("{}")
       })
       yield* Effect.scoped(Effect.flatMap(open(server.url), (transport) => transport.call(get)))
-      yield* Effect.promise(() => ended)
+      yield* Effect.promise(() => ended.promise)
     }),
   )
 
   it.live("of an interrupted call are cancelled", () =>
     Effect.gen(function* () {
-      let closed: () => void = () => {}
-      const ended = new Promise<void>((resolve) => {
-        closed = resolve
+      const [begun, ended] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+      const server = yield* httpServer((request) => {
+        request.socket.once("close", ended.resolve)
+        begun.resolve()
       })
-      const server = yield* httpServer((request) => request.socket.once("close", closed))
       const transport = yield* open(server.url)
-      yield* transport.call(get).pipe(Effect.timeoutOption("50 millis"))
-      yield* Effect.promise(() => ended)
+      const call = yield* Effect.forkChild(transport.call(get))
+      yield* Effect.promise(() => begun.promise)
+      yield* Fiber.interrupt(call)
+      yield* Effect.promise(() => ended.promise)
     }),
   )
 })

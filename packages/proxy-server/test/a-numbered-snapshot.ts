@@ -3,7 +3,7 @@ import type { TimedSnapshot } from "../src/snapshot/snapshot.ts"
 import { aSnapshot, type Made } from "./a-snapshot.ts"
 
 const entries = 600
-/** Bytes of noise in each: incompressible data takes its time to write. */
+/** Bytes of noise in the name of each entry: data that does not compress takes its time to write. */
 const noise = 1800
 
 /** GIDs in the served range. */
@@ -12,7 +12,7 @@ const firstGid = 100_000
 const digestOf = (texts: ReadonlyArray<string>) => createHash("sha256").update(texts.join("\n")).digest("hex")
 
 /**
- * A snapshot of about a megabyte that has its number in every part, and a checksum of its own entries as its last one.
+ * A snapshot of about two megabytes that has its number in every part, and as its last entry a checksum of the others.
  */
 export const numberedSnapshot = (number: number): TimedSnapshot => {
   const key = createHash("sha256").update(String(number)).digest()

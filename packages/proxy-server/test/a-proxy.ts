@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as turn } from "node:timers/promises"
-import { type Sandbox, startSandbox, type World } from "@cscs/sandbox"
+import { type Call, type Sandbox, startSandbox, type World } from "@cscs/sandbox"
 import { Clock, Duration, Effect, Layer, Logger, ManagedRuntime, References } from "effect"
 import { TestClock } from "effect/testing"
 import type { Hono } from "hono"
@@ -93,6 +93,23 @@ export const noCache = { headers: { "Cache-Control": "no-cache" } }
 /** Start of a tested proxy's clock, in milliseconds since 1970. */
 export const started = Date.parse("2026-11-23T09:00:00Z")
 
+/** A test clock that begins at `started`, its wall clock ahead of the monotonic one by so many milliseconds. */
+export const testClock = (wallAhead: () => number) =>
+  Layer.provideMerge(
+    Layer.effectDiscard(TestClock.setTime(started)),
+    Layer.provideMerge(
+      Layer.effect(
+        Clock.Clock,
+        Effect.map(Clock.Clock, (steady) => ({
+          ...steady,
+          currentTimeMillisUnsafe: () => steady.currentTimeMillisUnsafe() + wallAhead(),
+          currentTimeMillis: Effect.map(steady.currentTimeMillis, (millis) => millis + wallAhead()),
+        })),
+      ),
+      TestClock.layer({ warningDelay: "1 hour" }),
+    ),
+  )
+
 /** The caller closes it; `aProxy` does so itself. */
 export const startProxy = async (options: ProxyOptions = {}): Promise<TestedProxy> => {
   const sandbox = options.sandbox ?? (await startSandbox(options.world === undefined ? {} : { world: options.world }))
@@ -106,17 +123,6 @@ export const startProxy = async (options: ProxyOptions = {}): Promise<TestedProx
   )
   const logs: Array<string> = []
   let wallAhead = 0
-  const clock = Layer.provideMerge(
-    Layer.effect(
-      Clock.Clock,
-      Effect.map(Clock.Clock, (steady) => ({
-        ...steady,
-        currentTimeMillisUnsafe: () => steady.currentTimeMillisUnsafe() + wallAhead,
-        currentTimeMillis: Effect.map(steady.currentTimeMillis, (millis) => millis + wallAhead),
-      })),
-    ),
-    TestClock.layer({ warningDelay: "1 hour" }),
-  )
   const logging = Layer.merge(
     Logger.layer([Logger.map(Logger.formatJson, (line) => void logs.push(line))]),
     Layer.succeed(References.MinimumLogLevel, "All"),
@@ -124,7 +130,10 @@ export const startProxy = async (options: ProxyOptions = {}): Promise<TestedProx
   const beneath =
     options.isLive === true
       ? logging
-      : Layer.merge(logging, Layer.provideMerge(Layer.effectDiscard(TestClock.setTime(started)), clock))
+      : Layer.merge(
+          logging,
+          testClock(() => wallAhead),
+        )
   const runtime = ManagedRuntime.make(Layer.provideMerge(proxyLayer(settings), beneath))
   const app = await runtime.runPromise(makeApp)
 
@@ -196,6 +205,20 @@ export const aProxy = async (options: ProxyOptions = {}): Promise<TestedProxy> =
 export const until = async (holds: () => boolean | Promise<boolean>): Promise<void> => {
   while (!(await holds())) await turn(2)
 }
+
+/** A directory that is removed when the test ends. */
+export const aDirectory = async (): Promise<string> => {
+  const directory = await mkdtemp(join(tmpdir(), "storage-proxy-"))
+  onTestFinished(() => rm(directory, { recursive: true }))
+  return directory
+}
+
+/** Waldur's list of resources. */
+export const listPath = "/api/marketplace-provider-resources/"
+
+/** Whether a call to Waldur reads a page of all resources, not only of those with an order or a change. */
+export const isPageOfAll = ({ method, path, query }: Call): boolean =>
+  method === "GET" && path === listPath && !["order_state", "state", "modified"].some((name) => query.has(name))
 
 /** The requests that an upstream of the sandbox received, as `METHOD path?query`. */
 export const asked = (sandbox: Sandbox, upstream: "waldur" | "hpcUserApi" | "issuer"): ReadonlyArray<string> =>

@@ -1,24 +1,17 @@
 import { changeResource, type Sandbox, type WaldurRecord, type World } from "@cscs/sandbox"
 import { describe, expect, test } from "vitest"
-import { type Any, aProxy, asked, type Got, type TestedProxy, until } from "./a-proxy.ts"
+import { type Any, aProxy, asked, type Got, isPageOfAll, listPath, type TestedProxy, until } from "./a-proxy.ts"
 import { aWorld, dashed, rowOf } from "./a-world.ts"
 
-const listPath = "/api/marketplace-provider-resources/"
 const byChanges = { CACHE_FULL_REFRESH_EVERY: "10m" }
 
 /** Reads of all resources, from their first page. */
 const fullReads = ({ calls }: Sandbox) =>
-  calls
-    .of("waldur")
-    .filter(
-      ({ method, path, query }) =>
-        method === "GET" &&
-        path === listPath &&
-        !query.has("order_state") &&
-        !query.has("state") &&
-        !query.has("modified") &&
-        query.get("page") === "1",
-    ).length
+  calls.of("waldur").filter((call) => isPageOfAll(call) && call.query.get("page") === "1").length
+
+/** Whether a query is that of the first page of all resources, which its count is not. */
+const isFirstPage = (query: URLSearchParams) =>
+  !query.has("order_state") && !query.has("state") && query.get("page") === "1" && query.get("page_size") !== "1"
 
 const customerReads = (sandbox: Sandbox) => asked(sandbox, "waldur").filter((url) => url.includes("/customers/"))
 
@@ -402,14 +395,7 @@ describe("a full read", () => {
       prepare: (sandbox) => {
         // No page after the first ever arrives.
         sandbox.waldur.arrange = (rows, { query }) => {
-          if (
-            !query.has("order_state") &&
-            !query.has("state") &&
-            query.get("page") === "1" &&
-            query.get("page_size") !== "1"
-          ) {
-            sandbox.faults.set("waldur", { path: listPath, method: "GET", hang: true })
-          }
+          if (isFirstPage(query)) sandbox.faults.set("waldur", { path: listPath, method: "GET", hang: true })
           return rows
         }
       },
@@ -441,13 +427,7 @@ describe("a full read", () => {
         sandbox.faults.set("hpcUserApi", { status: 403 })
         // Pages after the first arrive only once the API has failed.
         sandbox.waldur.arrange = (rows, { query }) => {
-          if (
-            isHeldUp &&
-            !query.has("order_state") &&
-            !query.has("state") &&
-            query.get("page") === "1" &&
-            query.get("page_size") !== "1"
-          ) {
+          if (isHeldUp && isFirstPage(query)) {
             sandbox.faults.set("waldur", { path: listPath, method: "GET", status: 503 })
           }
           return rows

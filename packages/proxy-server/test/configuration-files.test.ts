@@ -1,22 +1,16 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises"
-import { tmpdir } from "node:os"
+import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { secretNow } from "@cscs/http-transport"
 import { Effect, Exit } from "effect"
-import { describe, expect, onTestFinished, test } from "vitest"
+import { describe, expect, test } from "vitest"
 import { type ConfigurationProblem, configurationReference, configurationSchema, loadSettings } from "../src/index.ts"
+import { aDirectory } from "./a-proxy.ts"
 
 const least = {
   WALDUR_API_URL: "https://waldur.example.org",
   WALDUR_API_TOKEN: "c".repeat(40),
   STORAGE_SYSTEMS: '{"capstor":"capstor"}',
   DISABLE_AUTH: "true",
-}
-
-const aDirectory = async () => {
-  const directory = await mkdtemp(join(tmpdir(), "configuration-"))
-  onTestFinished(() => rm(directory, { recursive: true }))
-  return directory
 }
 
 const load = async (environment: Readonly<Record<string, string | undefined>>) =>

@@ -1,11 +1,10 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises"
-import { tmpdir } from "node:os"
+import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { type Secret, secretNow } from "@cscs/http-transport"
 import { Duration, Effect, Exit } from "effect"
-import { describe, expect, onTestFinished, test } from "vitest"
+import { describe, expect, test } from "vitest"
 import { type ConfigurationInvalid, loadSettings, type ProxySettings } from "../src/index.ts"
-import type { Any } from "./a-proxy.ts"
+import { type Any, aDirectory } from "./a-proxy.ts"
 
 interface Given {
   /** YAML text, or a value that is written as JSON. */
@@ -31,8 +30,7 @@ const hpcUser = {
 }
 
 const loaded = async ({ yaml, dotenv, environment = {}, flag = true }: Given) => {
-  const directory = await mkdtemp(join(tmpdir(), "configuration-"))
-  onTestFinished(() => rm(directory, { recursive: true }))
+  const directory = await aDirectory()
   const file = join(directory, "config.yaml")
   if (yaml !== undefined) await writeFile(file, typeof yaml === "string" ? yaml : JSON.stringify(yaml))
   if (dotenv !== undefined) await writeFile(join(directory, ".env"), dotenv)

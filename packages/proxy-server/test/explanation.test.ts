@@ -1,12 +1,10 @@
-import { mkdtempSync } from "node:fs"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type Sandbox, startSandbox } from "@cscs/sandbox"
 import { Effect } from "effect"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { explainEntry } from "../src/commands/explain-entry.ts"
 import { aLockedProxy } from "./a-locked-proxy.ts"
-import { aProxy, asked, type Document, noCache, startProxy, type TestedProxy } from "./a-proxy.ts"
+import { aDirectory, aProxy, asked, type Document, noCache, startProxy, type TestedProxy } from "./a-proxy.ts"
 import { aWorld, dashed, rowOf } from "./a-world.ts"
 
 const explanationOf = (proxy: TestedProxy, uuid: unknown, init?: RequestInit) =>
@@ -23,16 +21,17 @@ const aRestarted = async (sandbox: Sandbox, environment: Readonly<Record<string,
 }
 
 describe("an explanation", () => {
-  test("of each resource, tenant and customer is that of the command, without a call to Waldur", async () => {
+  test("of a resource, listed or skipped, a tenant or a customer is that of the command, without a call to Waldur", async () => {
     const proxy = await aProxy({ document: ({ waldur }) => ({ waldur_api_token: waldur.tokens.staff }) })
     const { resources } = (await proxy.list("page_size=500")).json
     const calls = asked(proxy.sandbox, "waldur").length
-    const skipped = rowOf(proxy.sandbox.world, 3).uuid
+    const skipped = proxy.sandbox.world.cases.get("bad-permissions")?.row.uuid
     const asks = new Set([...resources.slice(0, 12).map(({ itemId }: Document) => itemId), dashed(skipped)])
     const got = new Map(
       await Promise.all([...asks].map(async (uuid) => [uuid, await explanationOf(proxy, uuid)] as const)),
     )
     expect(asked(proxy.sandbox, "waldur").length).toBe(calls)
+    expect(got.get(dashed(skipped))?.json.found).toMatchObject([{ entry: null, skipped: { code: "bad-data" } }])
     const { text } = await proxy.get("/metrics")
     expect(text).toContain('http_requests_total{route="/api/storage-resources/:uuid/explanation",method="GET"')
     expect(text).not.toContain(String(dashed(skipped)))
@@ -135,7 +134,7 @@ describe("an explanation", () => {
   })
 
   test("holds back a removal at the path of an entry that a guard keeps, also after a restart", async () => {
-    const path = join(mkdtempSync(join(tmpdir(), "explanation-")), "list")
+    const path = join(await aDirectory(), "list")
     const world = aWorld(60)
     const sandbox = await startSandbox({ world })
     onTestFinished(() => sandbox.close())
@@ -164,7 +163,7 @@ describe("an explanation", () => {
   })
 
   test("is read from Waldur if another process read the list", async () => {
-    const path = join(mkdtempSync(join(tmpdir(), "explanation-")), "list")
+    const path = join(await aDirectory(), "list")
     const sandbox = await startSandbox({ world: aWorld(6) })
     onTestFinished(() => sandbox.close())
     const environment = { CACHE_PATH: path }

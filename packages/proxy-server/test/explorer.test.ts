@@ -1,24 +1,24 @@
-import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs"
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { brotliDecompressSync } from "node:zlib"
 import { Hono } from "hono"
-import { describe, expect, test } from "vitest"
+import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import type { ProxySettings } from "../src/config/settings.ts"
 import { explorer } from "../src/routes/explorer.ts"
 
 const script = `console.log(${JSON.stringify("x".repeat(2000))})`
-const builtFolder = () => {
-  const folder = mkdtempSync(join(tmpdir(), "explorer-"))
-  mkdirSync(join(folder, "assets"))
-  writeFileSync(join(folder, "index.html"), "<!doctype html><title>Explorer</title>")
-  writeFileSync(join(folder, "assets", "main-1a2b3c.js"), script)
-  writeFileSync(join(folder, "assets", "main-1a2b3c.js.map"), "{}")
-  return folder
-}
+const built = mkdtempSync(join(tmpdir(), "explorer-"))
+beforeAll(() => {
+  mkdirSync(join(built, "assets"))
+  writeFileSync(join(built, "index.html"), "<!doctype html><title>Explorer</title>")
+  writeFileSync(join(built, "assets", "main-1a2b3c.js"), script)
+  writeFileSync(join(built, "assets", "main-1a2b3c.js.map"), "{}")
+})
+afterAll(() => rmSync(built, { recursive: true }))
 
 const auth = { disabled: false, issuer: "https://auth.example.org:8443/realms/cscs" }
-const appWith = (given: { auth?: object; explorer?: object } = {}, folder = builtFolder()) => {
+const appWith = (given: { auth?: object; explorer?: object } = {}, folder = built) => {
   const settings = {
     auth: { ...auth, ...given.auth },
     explorer: { enabled: true, clientId: "explorer", ...given.explorer },
@@ -84,6 +84,6 @@ describe("the explorer", () => {
 
   test("is absent if it is disabled or was not built", () => {
     expect(appWith({ explorer: { enabled: false } })).toBeUndefined()
-    expect(appWith({}, mkdtempSync(join(tmpdir(), "explorer-")))).toBeUndefined()
+    expect(appWith({}, join(built, "assets"))).toBeUndefined()
   })
 })

@@ -1,19 +1,14 @@
-import { mkdtemp, rm } from "node:fs/promises"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { startSandbox, type World } from "@cscs/sandbox"
 import { describe, expect, onTestFinished, test } from "vitest"
-import { type Any, noCache, startProxy, type TestedProxy } from "./a-proxy.ts"
+import { type Any, aDirectory, noCache, startProxy, type TestedProxy } from "./a-proxy.ts"
 import { aWorld, withoutCallbackUrls } from "./a-world.ts"
 
 /** Proxies over one sandbox, one after the other, with one snapshot file. */
-const aHouse = async (world: World) => {
-  const directory = await mkdtemp(join(tmpdir(), "guard-"))
+const aDeployment = async (world: World) => {
+  const directory = await aDirectory()
   const sandbox = await startSandbox({ world })
-  onTestFinished(async () => {
-    await sandbox.close()
-    await rm(directory, { recursive: true })
-  })
+  onTestFinished(() => sandbox.close())
   const started = async (emptyGuard: string, use: (proxy: TestedProxy) => Promise<void>) => {
     const proxy = await startProxy({
       sandbox,
@@ -49,15 +44,15 @@ describe("a restart", () => {
       const world = aWorld(60)
       // Its callback URLs would not be kept.
       for (const row of world.resources) if (row.state === "Erred") row.state = "OK"
-      const house = await aHouse(world)
+      const deployment = await aDeployment(world)
       let before: ReadonlyArray<Any> = []
-      await house.started("1h", async (proxy) => {
+      await deployment.started("1h", async (proxy) => {
         const live = (await renewedList(proxy)).filter(isLive)
         before = JSON.parse(withoutCallbackUrls(JSON.stringify(live)))
         expect(before.length).toBeGreaterThan(40)
       })
       cause(world)
-      await house.started("1h", async (proxy) => {
+      await deployment.started("1h", async (proxy) => {
         expect((await renewedList(proxy)).filter(isLive)).toEqual(before)
         expect(
           (await proxy.ready()).json.warnings.filter((one: string) => one.startsWith("A refresh would leave 0 of"))
@@ -66,7 +61,7 @@ describe("a restart", () => {
         await proxy.pass("59 minutes")
         expect((await renewedList(proxy)).filter(isLive)).toEqual(before)
       })
-      await house.started("0s", async (proxy) => {
+      await deployment.started("0s", async (proxy) => {
         expect((await renewedList(proxy)).filter(isLive)).toEqual([])
       })
     },
@@ -74,20 +69,20 @@ describe("a restart", () => {
 
   test("does not forget a slow loss", async () => {
     const world = aWorld(200)
-    const house = await aHouse(world)
+    const deployment = await aDeployment(world)
     const lose = (share: number) => {
       const rows = world.resources.filter((row) => row.offering_slug === "vast")
       const lost = new Set(rows.slice(Math.ceil(rows.length * share)))
       world.resources = world.resources.filter((row) => !lost.has(row))
     }
     let left: ReadonlyArray<Any> = []
-    await house.started("1h", async (proxy) => {
+    await deployment.started("1h", async (proxy) => {
       await renewedList(proxy)
       lose(0.6)
       left = (await renewedList(proxy)).filter(isLive)
     })
     lose(0.6)
-    await house.started("1h", async (proxy) => {
+    await deployment.started("1h", async (proxy) => {
       expect((await renewedList(proxy)).filter(isLive)).toEqual(left)
     })
   })

@@ -1,15 +1,15 @@
 import { execFileSync } from "node:child_process"
-import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises"
-import { tmpdir } from "node:os"
+import { chmod, mkdir, symlink, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { secretNow } from "@cscs/http-transport"
 import { Effect, Exit } from "effect"
 import fc from "fast-check"
-import { describe, expect, onTestFinished, test } from "vitest"
+import { describe, expect, test } from "vitest"
 import { parseDotenv } from "../src/config-sources/dotenv.ts"
 import { dotenvFault } from "../src/config-sources/sources.ts"
 import { unwrapped } from "../src/config-sources/unwrapped.ts"
 import { type ConfigurationProblem, loadSettings, type ProxySettings } from "../src/index.ts"
+import { aDirectory } from "./a-proxy.ts"
 
 const token = "0123456789abcdef0123456789abcdef01234567"
 const least = {
@@ -23,12 +23,6 @@ const hpcUser = {
   client_id: "hpc-client",
   client_secret: "hunter2-hunter2",
   oidc_token_url: "https://auth.example.org/token",
-}
-
-const aDirectory = async () => {
-  const directory = await mkdtemp(join(tmpdir(), "configuration-"))
-  onTestFinished(() => rm(directory, { recursive: true }))
-  return directory
 }
 
 interface Given {

@@ -1,20 +1,6 @@
 import { execFileSync } from "node:child_process"
-import {
-  chmod,
-  chown,
-  lstat,
-  mkdir,
-  mkdtemp,
-  open,
-  readdir,
-  readFile,
-  rm,
-  symlink,
-  truncate,
-  writeFile,
-} from "node:fs/promises"
+import { chmod, chown, lstat, mkdir, open, readdir, readFile, symlink, truncate, writeFile } from "node:fs/promises"
 import { createServer } from "node:net"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { gunzipSync, gzipSync } from "node:zlib"
 import { startSandbox } from "@cscs/sandbox"
@@ -25,7 +11,7 @@ import { readSnapshotFile, setAside, writeSnapshotFile } from "../src/persistenc
 import { chunkText, headerText, storedReader } from "../src/persistence/stored-snapshot.ts"
 import { chunkOf, entryTable } from "../src/snapshot/entry-table.ts"
 import type { TimedSnapshot } from "../src/snapshot/snapshot.ts"
-import { type Any, startProxy } from "./a-proxy.ts"
+import { type Any, aDirectory, startProxy } from "./a-proxy.ts"
 import { answersOf, aSnapshot, type Made, testModel } from "./a-snapshot.ts"
 import { aWorld } from "./a-world.ts"
 
@@ -37,11 +23,7 @@ const read = (path: string) => run(readSnapshotFile(path, ours, testModel))
 const messageOf = (result: Result.Result<unknown, Error>): string =>
   Result.isFailure(result) ? result.failure.message : "it succeeded"
 
-const aPath = async () => {
-  const directory = await mkdtemp(join(tmpdir(), "hostile-file-"))
-  onTestFinished(() => rm(directory, { recursive: true }))
-  return join(directory, "kept")
-}
+const aPath = async () => join(await aDirectory(), "kept")
 
 const made: Made = {
   itemId: "climate",

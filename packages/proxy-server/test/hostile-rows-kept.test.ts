@@ -3,11 +3,9 @@ import { Effect, Result } from "effect"
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import { chunkText, headerText, storedReader } from "../src/persistence/stored-snapshot.ts"
-
 import { buildSnapshot } from "../src/refresh/build-snapshot.ts"
 import { decodeRows, neededBy, resourcesIn } from "../src/refresh/decoded-rows.ts"
 import type { ProjectGids } from "../src/refresh/gid-source.ts"
-
 import type { Any } from "./a-proxy.ts"
 import { aWorld } from "./a-world.ts"
 

@@ -43,7 +43,7 @@ describe("cached pages", () => {
     expect(pages.get("last", "gzip")).toBe(compressed)
   })
 
-  test("are compressed two at a time; beyond that, pages are sent uncompressed", async () => {
+  test("are compressed two at a time, and ten a second after a burst; beyond that, pages are sent uncompressed", async () => {
     let now = 0
     const pages = keptPages(() => now)
     const codingsOf = async (from: number, count: number) => {
@@ -145,7 +145,7 @@ describe("the list", () => {
     )
   })
 
-  test("ignores headers with thousands of entries", async () => {
+  test("is served in spite of headers with thousands of entries", async () => {
     const proxy = await aProxy({ world: aWorld(6) })
     const path = "/api/storage-resources/"
     const many = Array.from({ length: 3000 }, (_, index) => `"${index}"`).join(",")

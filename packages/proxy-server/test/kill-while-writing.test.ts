@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { lstat, mkdtemp, rm } from "node:fs/promises"
+import { existsSync } from "node:fs"
+import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as after } from "node:timers/promises"
@@ -62,12 +63,6 @@ const aWriter = (path: string, first: number, count = 1_000_000) => {
   return { child, ended, begun: () => last("begun"), written: () => last("written") }
 }
 
-const isThere = (path: string) =>
-  lstat(path).then(
-    () => true,
-    () => false,
-  )
-
 /** The number of the snapshot in the file, 0 if there is none; otherwise what is wrong with it. */
 const keptIn = async (path: string): Promise<number | string> => {
   const result = await Effect.runPromise(Effect.result(readSnapshotFile(path, identity, testModel)))
@@ -95,7 +90,7 @@ const killed = async (directory: string, times: number, chance: () => number) =>
     child.kill("SIGKILL")
     const [, signal] = await ended
     expect(signal).toBe("SIGKILL")
-    if (await isThere(`${path}.tmp`)) found.unfinished += 1
+    if (existsSync(`${path}.tmp`)) found.unfinished += 1
     const now = await keptIn(path)
     const good = Math.max(kept, written())
     // The file has the snapshot that was written last, or the next one if it was renamed into place at that very

@@ -193,7 +193,7 @@ const compared = async (
       environment: { CACHE_FULL_REFRESH_EVERY: every, CACHE_STALE_IF_ERROR: "1000h" },
       document: () => ({ hpc_user_api: { ...hpcUserSection(sandbox), fallback } }),
     })
-  // Reads everything each time, too, but updates its tree.
+  // The last one reads everything each time, as `full` does, but updates its tree.
   const [light, full, updated] = [await proxyOf("1000h"), await proxyOf("0"), await proxyOf("1ms")]
   const proxies = [light, full, updated]
   const expectEqual = async () => {

@@ -104,7 +104,7 @@ describe("a text", () => {
       "a-secret-",
       "…",
     ]) {
-      // The quadratic rule that this one replaces takes minutes for some of these.
+      // A quadratic rule takes minutes for some of these.
       const text = piece.repeat(long / piece.length)
       expect(typeof mask(text)).toBe("string")
       expect(typeof mask(`token=${text}`)).toBe("string")

@@ -93,7 +93,7 @@ describe("/metrics", () => {
     expect(failed('storage_proxy_upstream_calls_total{upstream="waldur",outcome="status"}')).toBeGreaterThan(0)
   })
 
-  test("a skipped resource of an offering that is not configured has no label of its own", async () => {
+  test("has no label of its own for a skipped resource of an offering that is not configured", async () => {
     const proxy = await aProxy({ world: aWorld(10) })
     const rewrite = (answer: MockResponse) => {
       const [row, ...rows] = JSON.parse(Buffer.from(answer.body).toString())

@@ -113,7 +113,7 @@ test.each([
   )
 })
 
-test("of any text selects an offer or none, and never fails", async () => {
+test("Accept and Accept-Encoding of any text select an offer or none, and never fail", async () => {
   await fc.assert(
     fc.asyncProperty(fc.string({ unit: fc.constantFrom(...'apl/*ijnsox-;q=0.1, \t"\\') }), async (value) => {
       expect([...types, null]).toContain(await chosen("Accept", [value]))

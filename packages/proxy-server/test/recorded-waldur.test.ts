@@ -287,7 +287,6 @@ test("the recorded bytes with their recorded headers yield the same 71 entries, 
   expect(entries).toEqual(JSON.parse(links))
 })
 
-/** The two recorded pages, by the client: 20 rows each of one list of 40. */
 test("the two recorded pages are one list of 40 rows, each once", () => {
   expect(new Set(rows.map(({ uuid }) => uuid)).size).toBe(40)
   for (const page of [1, 2]) expect(fixture(`resources-page-${page}.headers.txt`)).toMatch(/^X-Result-Count: 40\r?$/m)

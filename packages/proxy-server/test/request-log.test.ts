@@ -320,6 +320,7 @@ describe("request logging in any context", () => {
     const { app, logged } = await observing()
     await app.request("/known")
     expect(logged[0].annotations).not.toHaveProperty("trace_id")
+    // No tracer means Effect's own, which is always there.
     expect(Context.get(Context.empty(), Tracer.Tracer)).toBe(Tracer.nativeTracer)
   })
 })

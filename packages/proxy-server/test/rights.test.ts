@@ -44,7 +44,7 @@ describe("a token of each kind of user", () => {
   )
 })
 
-test("returns the same list, with its callback URLs, from a Waldur that trims nested orders by `field=` too", async () => {
+test("the list is the same, with its callback URLs, from a Waldur that trims nested orders by `field=` too", async () => {
   const texts = await Promise.all(
     [false, true].map(async (trimsNested) => {
       const proxy = await aProxy({

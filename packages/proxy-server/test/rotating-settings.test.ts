@@ -1,7 +1,6 @@
 import { once } from "node:events"
-import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { writeFile } from "node:fs/promises"
 import { type AddressInfo, createServer } from "node:net"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { RotatingSecret, secretNow } from "@cscs/http-transport"
 import { Effect, Redacted } from "effect"
@@ -10,6 +9,7 @@ import { describe, expect, onTestFinished, test } from "vitest"
 import { rotatingSettings } from "../src/config/rotating-settings.ts"
 import { loadSettings, masker, secretsIn } from "../src/index.ts"
 import { redisConnection } from "../src/replication/redis-connection.ts"
+import { aDirectory } from "./a-proxy.ts"
 
 const token = "0123456789abcdef0123456789abcdef01234567"
 const environment = {
@@ -28,7 +28,7 @@ const environment = {
 const load = (more: Readonly<Record<string, string>> = {}, workingDirectory = "/nowhere") =>
   Effect.runPromise(loadSettings({ environment: { ...environment, ...more }, workingDirectory }))
 
-describe("settings with rotating secrets", () => {
+describe("settings that are read again", () => {
   test("use every secret of a later read in place of the first, and mask both", async () => {
     const { settings, adopt } = rotatingSettings(await load())
     const mask = masker(secretsIn(settings))
@@ -111,8 +111,7 @@ describe("settings with rotating secrets", () => {
   })
 
   test("know the files of secrets, whether a variable names the file or the secret is in it", async () => {
-    const directory = await mkdtemp(join(tmpdir(), "rotating-"))
-    onTestFinished(() => rm(directory, { recursive: true }))
+    const directory = await aDirectory()
     const file = join(directory, "hpc")
     await writeFile(file, "from-a-file")
     await writeFile(join(directory, ".env"), "CSCS_KEYCLOAK_CLIENT_SECRET=from-dotenv\n")

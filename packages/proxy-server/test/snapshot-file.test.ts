@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs"
 import { chmod, lstat, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -5,15 +6,15 @@ import { gunzipSync, gzipSync } from "node:zlib"
 import { HpcUserApiUnavailable, TokenRefused } from "@cscs/hpc-user-client"
 import { TransportFailure } from "@cscs/http-transport"
 import { buildWorld } from "@cscs/sandbox"
-import type { EntryFilter, ModelSettings, SkipCode, WarningCode } from "@cscs/storage-model"
+import { type EntryFilter, type ModelSettings, SkipCode, WarningCode } from "@cscs/storage-model"
 import { Effect, Result } from "effect"
 import fc from "fast-check"
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest"
+import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import type { ProxySettings } from "../src/index.ts"
 import { readSnapshotFile, setAside, writeSnapshotFile } from "../src/persistence/snapshot-file.ts"
 import { storageIdentity } from "../src/persistence/stored-snapshot.ts"
 import type { TimedSnapshot } from "../src/snapshot/snapshot.ts"
-import { type Any, aProxy, startProxy, type TestedProxy, until } from "./a-proxy.ts"
+import { type Any, aDirectory, aProxy, startProxy, type TestedProxy, until } from "./a-proxy.ts"
 import { answersOf, aSnapshot, type Made, offeringSlugs, testModel } from "./a-snapshot.ts"
 import { aWorld } from "./a-world.ts"
 
@@ -34,13 +35,6 @@ const given = async (
   const result = await read(path, identity, model)
   if (Result.isFailure(result)) return result.failure._tag === "SnapshotFileDamaged" ? "damaged" : result.failure
   return result.success === undefined ? "none" : answersOf(result.success, filters)
-}
-
-/** A directory that is removed when the test ends. */
-const aDirectory = async () => {
-  const directory = await mkdtemp(join(tmpdir(), "snapshot-file-"))
-  onTestFinished(() => rm(directory, { recursive: true }))
-  return directory
 }
 
 /** One directory for all runs of the properties. */
@@ -119,22 +113,6 @@ const someFinding = <C extends string>(...codes: ReadonlyArray<C>) =>
     found: someJson.map((text): unknown => JSON.parse(text)),
     reason: someText,
   })
-const skipCodes: ReadonlyArray<SkipCode> = [
-  "bad-data",
-  "gid-unknown",
-  "gid-unavailable",
-  "removal-of-live-path",
-  "order-not-approved",
-  "foreign-offering",
-  "duplicate",
-]
-const warningCodes: ReadonlyArray<WarningCode> = [
-  "unknown-data-type",
-  "ignored-value",
-  "soft-above-hard",
-  "customer-fallback",
-  "shared-mount-point",
-]
 const gidsByName = fc
   .array(fc.tuple(someSlug, fc.integer({ min: 1000, max: 65_533 })), { maxLength: 5 })
   .map((pairs) => new Map(pairs))
@@ -146,8 +124,8 @@ const someTaken: fc.Arbitrary<TimedSnapshot> = fc.record({
     .tuple(
       fc.array(someStep({ maxLength: 20, size: "medium" }), { maxLength: 5 }),
       fc.record({
-        skipped: fc.array(someFinding(...skipCodes), { maxLength: 4 }),
-        warnings: fc.array(someFinding(...warningCodes), { maxLength: 4 }),
+        skipped: fc.array(someFinding(...SkipCode.literals), { maxLength: 4 }),
+        warnings: fc.array(someFinding(...WarningCode.literals), { maxLength: 4 }),
         counts: numbersByName,
         guarded: fc.array(
           fc.record({
@@ -284,7 +262,7 @@ describe("a stored snapshot", () => {
     world.resources = world.resources.filter(({ backend_id }) => !String(backend_id).startsWith("/etc"))
     const proxy = await aProxy({ world, environment: { CACHE_PATH: path } })
     expect((await proxy.list()).status).toBe(200)
-    await until(() => isThere(path))
+    await until(() => existsSync(path))
     const identity = storageIdentity(proxy.settings)
     const text = gunzipSync(await readFile(path)).toString()
     const taken = Result.getOrThrow(await read(path, identity, proxy.settings.model)) as TimedSnapshot
@@ -301,8 +279,8 @@ describe("a stored snapshot", () => {
     const path = join(await aDirectory(), "kept")
     const found = { uuid: null, slug: null, offering_slug: null, field: "f", found: 1, reason: "r" }
     const snapshot = aSnapshot([], {
-      skipped: skipCodes.map((code) => ({ code, ...found })),
-      warnings: warningCodes.map((code) => ({ code, ...found })),
+      skipped: SkipCode.literals.map((code) => ({ code, ...found })),
+      warnings: WarningCode.literals.map((code) => ({ code, ...found })),
     })
     await write(path, { ...small, snapshot })
     expect(await given(path)).toEqual(answersOf({ ...small, snapshot }))
@@ -622,11 +600,6 @@ describe("a write that fails half way", () => {
   })
 })
 
-const isThere = (path: string) =>
-  lstat(path).then(
-    () => true,
-    () => false,
-  )
 const linesWith = ({ logs }: TestedProxy, words: string) => logs.filter((line) => line.includes(words))
 const notKept = '"event":"snapshot-not-kept"'
 const keptWarnings = async (proxy: TestedProxy): Promise<ReadonlyArray<string>> =>
@@ -652,7 +625,7 @@ describe("a snapshot file that cannot be written", () => {
     await mkdir(directory)
     await until(async () => {
       await anotherMinute(proxy)
-      return isThere(path)
+      return existsSync(path)
     })
     await until(async () => (await keptWarnings(proxy)).length === 0)
 
@@ -689,7 +662,7 @@ describe("a damaged file at the start", () => {
     const path = join(directory, "kept")
     const sandboxed = await aProxy({ world: aWorld(6), environment: { CACHE_PATH: path } })
     const good = await sandboxed.list()
-    await until(() => isThere(path))
+    await until(() => existsSync(path))
     const bytes = await readFile(path)
     const half = bytes.subarray(0, bytes.length / 2)
     await sandboxed.pass("1 second")
@@ -700,7 +673,7 @@ describe("a damaged file at the start", () => {
       expect(await readFile(`${path}.damaged`)).toEqual(half)
       const reported = linesWith(proxy, '"event":"snapshot-damaged"').map((line) => JSON.parse(line))
       expect(reported).toMatchObject([{ level: "ERROR", annotations: { set_aside_as: `${path}.damaged` } }])
-      await until(() => isThere(path))
+      await until(() => existsSync(path))
       expect(typeof (await given(path, storageIdentity(proxy.settings), [], proxy.settings.model))).toBe("object")
       expect(await keptWarnings(proxy)).toEqual([])
     } finally {

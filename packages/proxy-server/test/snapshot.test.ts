@@ -1,12 +1,11 @@
 import type { Sandbox, World } from "@cscs/sandbox"
 import { describe, expect, test } from "vitest"
-import { type Any, aProxy, asked, type TestedProxy, until } from "./a-proxy.ts"
+import { type Any, aProxy, asked, isPageOfAll, listPath, type TestedProxy, until } from "./a-proxy.ts"
 import { aWorld, dashed, rowOf } from "./a-world.ts"
 
-const listPath = "/api/marketplace-provider-resources/"
-/** Reads of resources' pages, as against probes that only count. */
-const pageReads = ({ sandbox }: TestedProxy) =>
-  sandbox.calls.of("waldur").filter(({ method, path }) => method === "GET" && path === listPath)
+const pagesOfAll = ({ sandbox }: TestedProxy) => sandbox.calls.of("waldur").filter(isPageOfAll)
+const pagesOfOrders = ({ sandbox }: TestedProxy) =>
+  sandbox.calls.of("waldur").filter(({ method, query }) => method === "GET" && query.has("order_state"))
 const calls = ({ sandbox }: TestedProxy) => sandbox.calls.all.length
 
 const entryOf = (json: Any, world: World, index: number): Any =>
@@ -20,9 +19,7 @@ describe("one read for all callers", () => {
     const got = await Promise.all(Array.from({ length: 50 }, () => proxy.list()))
     expect(new Set(got.map(({ status, text }) => `${status} ${text}`)).size).toBe(1)
     expect(got[0]?.status).toBe(200)
-    const gets = pageReads(proxy)
-    expect(gets.filter(({ query }) => !query.has("order_state") && !query.has("state")).length).toBe(1)
-    expect(gets.filter(({ query }) => query.has("order_state")).length).toBe(1)
+    expect([pagesOfAll(proxy).length, pagesOfOrders(proxy).length]).toEqual([1, 1])
     // Three offerings and their customers; every URL was requested once.
     const urls = asked(proxy.sandbox, "waldur")
     expect(new Set(urls).size).toBe(urls.length)
@@ -37,7 +34,7 @@ describe("one read for all callers", () => {
     await proxy.pass("10 seconds")
     proxy.sandbox.calls.clear()
     await Promise.all(Array.from({ length: 50 }, () => proxy.list()))
-    expect(pageReads(proxy).filter(({ query }) => !query.has("order_state") && !query.has("state")).length).toBe(1)
+    expect(pagesOfAll(proxy).length).toBe(1)
   })
 
   test("a caller that disconnects does not end the refresh", async () => {
@@ -50,7 +47,7 @@ describe("one read for all callers", () => {
     expect((await second).status).toBe(200)
     // Only the log shows it.
     expect((await first).status).toBe(503)
-    expect(pageReads(proxy).filter(({ query }) => !query.has("order_state") && !query.has("state")).length).toBe(1)
+    expect(pagesOfAll(proxy).length).toBe(1)
   })
 
   test("order_in_progress is requested only if there is an order", async () => {
@@ -67,10 +64,7 @@ describe("one read for all callers", () => {
     })
     const proxy = await aProxy({ world })
     const { json } = await proxy.list("page_size=500")
-    const [plain, ordered] = [
-      pageReads(proxy).filter(({ query }) => !query.has("order_state") && !query.has("state")),
-      pageReads(proxy).filter(({ query }) => query.has("order_state")),
-    ]
+    const plain = pagesOfAll(proxy)
     expect(plain.length).toBe(1)
     for (const { query } of plain) {
       expect(query.getAll("field")).toContain("limits")
@@ -78,7 +72,7 @@ describe("one read for all callers", () => {
       expect(query.getAll("offering_slug")).toEqual(["capstor,vast,iopsstor"])
       expect(query.get("visible_to_providers")).toBe("true")
     }
-    for (const { query } of ordered) expect(query.getAll("field")).toContain("order_in_progress")
+    for (const { query } of pagesOfOrders(proxy)) expect(query.getAll("field")).toContain("order_in_progress")
     const entry = entryOf(json, world, 9)
     expect(entry.set_state_done_url).toBe(
       `${proxy.sandbox.waldur.url}marketplace-orders/${"a".repeat(32)}/set_state_done/`,

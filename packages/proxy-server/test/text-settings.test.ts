@@ -1,13 +1,13 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises"
-import { tmpdir } from "node:os"
+import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { RotatingSecret, secretNow } from "@cscs/http-transport"
 import { Effect, Redacted } from "effect"
 import fc from "fast-check"
-import { describe, expect, onTestFinished, test } from "vitest"
+import { describe, expect, test } from "vitest"
 import type { SettingKey } from "../src/config/setting-key.ts"
 import { settingKeys } from "../src/config/setting-keys.ts"
 import { loadSettings, type ProxySettings } from "../src/index.ts"
+import { aDirectory } from "./a-proxy.ts"
 
 /** Texts for settings of all types that take one, in the form that the type requires. */
 const texts: Readonly<Record<string, string>> = {
@@ -40,12 +40,6 @@ const texts: Readonly<Record<string, string>> = {
 }
 const keys: ReadonlyArray<SettingKey<unknown>> = Object.values(settingKeys).filter(({ path }) => path in texts)
 if (keys.length !== Object.keys(texts).length) throw new Error("A text is for no setting")
-
-const aDirectory = async () => {
-  const directory = await mkdtemp(join(tmpdir(), "text-settings-"))
-  onTestFinished(() => rm(directory, { recursive: true }))
-  return directory
-}
 
 /** Omits what differs between sources by nature: where a value came from, and what was stripped from it. */
 const comparable = ({ effective, warnings, secretFiles, ...settings }: ProxySettings) =>

@@ -111,7 +111,7 @@ const servedFor = (url: unknown, settings: Surroundings["settings"] = {}) => {
   const found = Object.fromEntries(urlsOf(changes, { settings }))
   return [found.set_state_done_url, found.set_backend_id_url, warningsWith(changes, { settings }).length]
 }
-const left = [undefined, undefined, 1]
+const notServed = [undefined, undefined, 1]
 const servedBelow = (api: string, order = "b97da3cb155550148aaf4ba830f78240") => [
   `${api}/marketplace-orders/${order}/set_state_done/`,
   `${api}/marketplace-provider-resources/44d1e266-9fbc-50bc-8c11-fe312cab9dd3/set_backend_id/`,
@@ -161,7 +161,7 @@ describe("an order's url", () => {
     ["with 40,000 slashes", `${host}${path}${"/".repeat(40_000)}x`],
     ["with ten million slashes", `${host}${path}${"/".repeat(10_000_000)}x`],
   ])("that is %s gives no callback URLs, but a warning", (_, url) => {
-    expect(servedFor(url)).toEqual(left)
+    expect(servedFor(url)).toEqual(notServed)
   })
 
   it.each([
@@ -206,7 +206,7 @@ describe("an order's url", () => {
   it.each([undefined, "", "waldur.example.com", "ftp://waldur.example.com"])(
     "is not served if waldur_api_url is %j, because its origin is unconfirmed",
     (waldurApiUrl) => {
-      expect(servedFor(`${host}${path}/`, { waldurApiUrl })).toEqual(left)
+      expect(servedFor(`${host}${path}/`, { waldurApiUrl })).toEqual(notServed)
     },
   )
 
@@ -231,7 +231,7 @@ describe("an order's url", () => {
     [["no URL"], `https://portal.example.org${path}/`],
     [["*"], `https://portal.example.org${path}/`],
   ])("with callback_origins of %j, %s is not served", (callbackOrigins, url) => {
-    expect(servedFor(url, { callbackOrigins })).toEqual(left)
+    expect(servedFor(url, { callbackOrigins })).toEqual(notServed)
   })
 })
 

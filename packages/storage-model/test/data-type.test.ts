@@ -56,8 +56,8 @@ describe("a storage data type", () => {
     },
   )
 
-  // Each lowercases to ASCII: the Kelvin sign to k, the dotted capital I to i and a combining dot.
-  it.each(["bac\u212Aup", "arch\u0130ve", "ſtore", "ａrchive"])(
+  // The Kelvin sign lowercases to k, the dotted capital I to i and a combining dot; a long s and full-width letters stay.
+  it.each(["bac\u212Aup", "arch\u0130ve", "\u017ftore", "ａrchive", "ＳＴＯＲＥ"])(
     "%j is bad data, even if it looks like a known one",
     (written) => {
       expect(refusalWith({ attributes: { storage_data_type: written } })).toMatchObject({

@@ -287,7 +287,7 @@ export const jsonRow: fc.Arbitrary<unknown> = rowWith(
 /** Arbitrary rows. */
 export const anyRow: fc.Arbitrary<unknown> = rowWith(fc.oneof(jsonValue, anyValue))
 
-/** Malformed rows with a uuid and a path of their own, and what each of them contains. */
+/** Malformed rows, each with a path of its own, and with a uuid of its own unless that is what is malformed. */
 export const malformedRow: fc.Arbitrary<Row> = fc
   .tuple(
     plausibleRow,

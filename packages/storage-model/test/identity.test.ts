@@ -18,10 +18,10 @@ const configured = (offeringUuid: string) => ({
   storageSystems: [{ name: "capstor", offeringSlug: "capstor", offeringUuid }],
 })
 
-describe("a resource of another offering with our offering's slug", () => {
+describe("a resource of an offering with our slug", () => {
   it.each<[string, Surroundings]>([
     ["that the user does not provide", { offerings: offerings(dashedNumber(7)) }],
-    ["where the user provides none", { offerings: new Map() }],
+    ["when the user provides none", { offerings: new Map() }],
     ["that the configuration does not name", { settings: configured(dashedNumber(7)) }],
     [
       "that the configuration does not name, though the user provides it",
@@ -57,7 +57,7 @@ describe("a resource of another offering with our offering's slug", () => {
     expect(resourcesOf(treeWith({}, around))).toHaveLength(1)
   })
 
-  it("still protects its path", () => {
+  it("protects its path even if it is foreign", () => {
     const rows = [
       aResource({ uuid: uuidNumber(1), offering_uuid: uuidNumber(9) }),
       aResource({ uuid: uuidNumber(2), state: "Terminated" }),
@@ -66,7 +66,7 @@ describe("a resource of another offering with our offering's slug", () => {
     expect(tree.skipped.map(({ code }) => code)).toEqual(["foreign-offering", "removal-of-live-path"])
   })
 
-  it("is explained, with the next step", () => {
+  it("that is foreign is explained, with the next step", () => {
     const rows = [aResource()]
     const input = { decoded: decodeResources(rows), customers: new Map(), gids: gidsOf(rows), settings: settingsWith() }
     const one = only(explain({ ...input, offerings: new Map() }, { uuid: resourceId }).found)
@@ -188,17 +188,4 @@ describe("a project slug shared by two projects", () => {
     const rows = [of(1, uuidNumber(0xd0)), of(2, uuidNumber(0xd1), { customer_slug: 5 })]
     expect(warned("shared-project-slug", rows).map(([uuid]) => uuid)).toEqual([dashedNumber(1)])
   })
-})
-
-describe("letters that lowercase to other letters", () => {
-  it.each(["bac\u212aup", "\u0130nbox", "\u017ftore", "ＳＴＯＲＥ"])(
-    "do not make %j a data type",
-    (storage_data_type) => {
-      expect(refusalWith({ attributes: { storage_data_type } })).toMatchObject({
-        code: "bad-data",
-        field: "attributes.storage_data_type",
-        found: storage_data_type,
-      })
-    },
-  )
 })

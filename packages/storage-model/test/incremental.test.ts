@@ -143,7 +143,7 @@ const nestedDirectories: fc.Arbitrary<ReadonlyArray<World>> = fc
     return worlds
   })
 
-/** Names that a path separator sorts after or before, or that begin another one. */
+/** Names whose next character sorts before or after `/`, or that begin another name. */
 const directoryName = fc.constantFrom("a", "a-b", "a.b", "a.c", "ab", "b")
 const crowdedPath = fc.array(directoryName, { minLength: 1, maxLength: 4 }).map((names) => `/fs/${names.join("/")}`)
 const crowdedPaths = fc.oneof(
@@ -278,6 +278,7 @@ const crowdedFrame: fc.Arbitrary<HierarchyFrame> = fc.record(
       ]),
       new Map([["capstor", new Set([dashedNumber(0xa0), dashedNumber(0xa1)])]]),
     ),
+    // In a protected path, `*` is any name.
     protectedPaths: fc.array(
       fc.record({ path: fc.oneof(crowdedPath, fc.constant("/fs/*/a")), by: fc.constant("a guard") }),
       { maxLength: 2 },
@@ -288,9 +289,6 @@ const crowdedFrame: fc.Arbitrary<HierarchyFrame> = fc.record(
 
 const sameTree = (one: Hierarchy, other: Hierarchy) => {
   expect(one.entries).toEqual(other.entries)
-  expect(one.entries.map(({ states }) => [...states].sort())).toEqual(
-    other.entries.map(({ states }) => [...states].sort()),
-  )
   expect(one.skipped).toEqual(other.skipped)
   expect(one.warnings).toEqual(other.warnings)
 }
@@ -323,7 +321,7 @@ describe("a tree that is kept up to date", () => {
     )
   })
 
-  it("names the same live directory as that tree, although a directory that is gone split the way to it", () => {
+  it("holds a removal back for the same live directory as the tree that is built at once, whatever directories were there before", () => {
     const at = (number: number, backend_id: string, state = "OK") =>
       aResource({ uuid: uuidNumber(number), backend_id, state })
     const rows = [at(1, "/fs/p", "Terminated"), at(2, "/fs/p/a-b"), at(3, "/fs/p/a/z"), at(4, "/fs/p/a/y")]
@@ -338,7 +336,7 @@ describe("a tree that is kept up to date", () => {
     )
   })
 
-  it("equals that tree, and protects what it protects, when several records that collide change at once", () => {
+  it("equals the tree that is built at once, and protects the same paths, when several records that collide change at once", () => {
     fc.assert(
       fc.property(crowded, crowdedFrame, fc.array(crowdedPath, { maxLength: 5 }), (worlds, frame, paths) => {
         const { follow } = follower(frame)
@@ -369,7 +367,7 @@ describe("a tree that is kept up to date", () => {
     expect(follow({ ...world, rows: rows.with(1777, changed) }).parts).toBe(0)
   })
 
-  it("looks once for what depends on any directory, however many records with an unknown name come", () => {
+  it("looks at each removal once, not once for each record with an unknown name that comes", () => {
     const rows = Array.from({ length: 300 }, (_, at) =>
       aResource({ uuid: uuidNumber(at + 1), project_slug: `project-${at}`, state: "Terminated" }),
     )

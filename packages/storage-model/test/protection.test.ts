@@ -216,7 +216,7 @@ describe("a live record with bad names protects the paths of its good ones", () 
       "an order in a state that cannot be read",
       { ...terminating, order_in_progress: anOrder({ type: "Terminate", state: 5 }) },
     ],
-  ])("with %s counts as live", (_, changes) => {
+  ])("also with %s, because it counts as live", (_, changes) => {
     expect(removalBeside(aResource({ uuid: uuidNumber(1), slug: 5, ...changes }), named)).toBe("removal-of-live-path")
   })
 })
@@ -551,7 +551,7 @@ describe("two rows with one uuid", () => {
     ["being removed without an order", { state: "Terminating" }],
     ["not there yet", { state: "Creating", order_in_progress: anOrder({ state: "pending-consumer" }) }],
   ])("count as the live one in any order, if the other is %s", (_, other) => {
-    // Otherwise the texts of the two could alternate.
+    // One path sorts before the other row's, one after it: the text must not decide.
     for (const backend_id of ["/a/b/c", "/z/b/c"]) {
       const rows = [one({ backend_id }), one({ ...other, backend_id: "/m/b/c", uuid: dashedNumber(1).toUpperCase() })]
       for (const order of [rows, rows.toReversed()]) {
@@ -626,7 +626,7 @@ describe("paths that branch anywhere", () => {
     maxLength: 12,
   })
 
-  it("protect everything at or below a removal, with a warning about everything around it", () => {
+  it("hold back each removal at or above a live one, and cause a warning about each inside one", () => {
     fc.assert(
       fc.property(someRows, (some) => {
         const rows = some.map(({ backend_id, isLive, isClean }, at) =>
@@ -663,7 +663,7 @@ describe("paths that branch anywhere", () => {
   }, 120_000)
 })
 
-describe("of 20,000 records", () => {
+describe("20,000 records", () => {
   // In quadratic time these would take half a minute each, and many minutes at 100,000.
   it.each<[string, (at: number) => Row]>([
     ["on one path", () => ({ backend_id: "/fs/t/c/one" })],

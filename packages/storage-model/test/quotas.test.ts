@@ -148,7 +148,7 @@ describe("the quotas", () => {
     expect(quotasOf({ limits: Object.create({ storage: 5 }) })).toBeNull()
   })
 
-  it("of a tenth of a limit are not rounded more than the limit", () => {
+  it("of a limit of a tenth are not rounded", () => {
     expect(quotasOf({ limits: { storage: 0.1 } })).toEqual([0.1, 0.1, 133_000, 200_000])
   })
 })

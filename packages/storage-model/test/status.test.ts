@@ -14,7 +14,7 @@ const statuses = [
 const invalidStates = ["", "ok", "Ok", "OK ", "creating", "Deleted", "constructor", "__proto__", "toString"]
 const beforeProvider = ["pending-consumer", "pending-project", "pending-start-date"]
 const notTerminating = statuses.filter(([state]) => state !== "Terminating")
-const atProvider = ["pending-provider", "executing", "done", "erred", "canceled", "rejected", "", "Pending-Consumer"]
+const pastApproval = ["pending-provider", "executing", "done", "erred", "canceled", "rejected", "", "Pending-Consumer"]
 
 /** The fields for a state; a removal has its order. */
 const inState = (state: string): Row => (state === "Terminating" ? terminating : { state })
@@ -92,8 +92,8 @@ describe("an order that has not reached the provider", () => {
   })
 })
 
-describe("an order at the provider", () => {
-  it.each(atProvider.flatMap((order) => notTerminating.map(([state, status]) => [order, state, status] as const)))(
+describe("an order that may have reached the provider", () => {
+  it.each(pastApproval.flatMap((order) => notTerminating.map(([state, status]) => [order, state, status] as const)))(
     "(%j) leaves a resource that is %s %s",
     (order, state, status) => {
       expect(entryWith({ state, order_in_progress: anOrder({ state: order }) }).status).toBe(status)

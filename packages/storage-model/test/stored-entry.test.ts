@@ -126,14 +126,14 @@ describe("a stored entry", () => {
     ["with a data type that is a path", store, "storageDataType.key", "../x"],
     ["with another path of its data type", store, "storageDataType.path", "etc"],
     ["with a field more", store, "owner", "root"],
-    ["a tenant's with quotas", tenant, "quotas", store.quotas],
-    ["a tenant's that is being removed", tenant, "status", "removing"],
-    ["a tenant's with other permissions", tenant, "permission.value", "777"],
-    ["a tenant's below another", tenant, "parentItemId", tenant.itemId],
-    ["a tenant's with another id in its target", tenant, "target.targetItem.itemId", store.itemId],
-    ["a customer's whose key is a path", customer, "target.targetItem.key", "../x"],
-    ["a customer's with a field more", customer, "target.targetItem.unixGid", 0],
-    ["a customer's with a callback URL", customer, "set_state_done_url", ordered.set_state_done_url],
+    ["of a tenant with quotas", tenant, "quotas", store.quotas],
+    ["of a tenant that is being removed", tenant, "status", "removing"],
+    ["of a tenant with other permissions", tenant, "permission.value", "777"],
+    ["of a tenant below another", tenant, "parentItemId", tenant.itemId],
+    ["of a tenant with another id in its target", tenant, "target.targetItem.itemId", store.itemId],
+    ["of a customer whose key is a path", customer, "target.targetItem.key", "../x"],
+    ["of a customer with a field more", customer, "target.targetItem.unixGid", 0],
+    ["of a customer with a callback URL", customer, "set_state_done_url", ordered.set_state_done_url],
     ["with a callback URL on another host", ordered, "set_state_done_url", "http://evil.invalid/a/set_state_done/"],
     ["with a callback URL with another scheme", ordered, "set_state_done_url", "file:///a/set_state_done/"],
     [
@@ -166,7 +166,7 @@ describe("a stored entry", () => {
       ordered.set_backend_id_url.replace("44d1", "55d1"),
     ],
     ["with a callback URL that is not a string", ordered, "set_state_ok_url", [ordered.set_state_ok_url]],
-  ])("is rejected %s", (_, entry, path, value) => {
+  ])("%s is rejected", (_, entry, path, value) => {
     const found = check(changed(entry, path, value))
     expect(found).toMatchObject({ field: expect.any(String), reason: expect.stringMatching(/^expected /) })
     expect(JSON.stringify(found).length).toBeLessThan(1500)
@@ -213,7 +213,7 @@ describe("a stored entry", () => {
       [ordered, { waldurApiUrl: "http://other.invalid/api/" }, false],
       [ordered, { waldurApiUrl: undefined }, false],
       [ordered, { waldurApiUrl: "http://other.invalid/", callbackOrigins: ["http://waldur.invalid"] }, true],
-      // A mock, whatever the smallest GID is.
+      // The UID of `users` is a mock, whatever the smallest GID is.
       [changed(users, "target.targetItem.primaryProject.unixGid", 40_000), { minGid: 40_000 }, true],
     ]
     for (const [entry, more, believed] of cases) expect([more, isBelieved(entry, more)]).toEqual([more, believed])

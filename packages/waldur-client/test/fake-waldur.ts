@@ -229,6 +229,10 @@ export const clientOf = (fake: FakeWaldur, options: Partial<WaldurClientOptions>
 /** A number as 32 hex digits. */
 export const uuidOf = (number: number): string => number.toString(16).padStart(32, "0")
 
+/** The UUIDs of rows, sorted. */
+export const uuidsIn = (rows: ReadonlyArray<unknown>): ReadonlyArray<string> =>
+  rows.map((row) => String((row as Row).uuid)).sort()
+
 /** Resources of capstor, all created at the same time. */
 export const tied = (count: number, from = 0): Array<Row> =>
   Array.from({ length: count }, (_, index) => ({

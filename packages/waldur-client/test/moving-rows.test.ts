@@ -12,11 +12,11 @@ import {
   startFakeWaldur,
   tied,
   uuidOf,
+  uuidsIn,
 } from "./fake-waldur.ts"
 
 const query = { offeringSlugs: ["capstor"], fields: ["uuid", "slug", "offering_slug", "created", "state"] }
 const isPage = ({ method, query: asked }: Seen, page: number) => method === "GET" && asked.get("page") === String(page)
-const uuids = (rows: ReadonlyArray<unknown>) => rows.map((row) => String((row as Row).uuid)).sort()
 const isDetail = ({ path }: Seen) => /\/marketplace-provider-resources\/[0-9a-f]{32}\/$/.test(path)
 
 describe("rows that move between pages", () => {
@@ -50,7 +50,7 @@ describe("rows that move between pages", () => {
       }
       const waldur = yield* clientOf(fake)
       const read = yield* waldur.readResources(query).pipe(captureLogs([]))
-      expect(uuids(read.rows)).toEqual(uuids(tied(600)))
+      expect(uuidsIn(read.rows)).toEqual(uuidsIn(tied(600)))
       expect(read.reads).toBe(2)
     }),
   )
@@ -65,7 +65,7 @@ describe("rows that move between pages", () => {
         walks++
         fake.resources = fake.resources.map((row) => ({ ...row, state: walks === 1 ? "OK" : "Updating" }))
       }
-      // Each walk loses three rows at its second page: 10 to 12 in the first, 20 to 22 in the second.
+      // Each walk loses three rows of its first page: 10 to 12 in the first walk, 20 to 22 in the second.
       fake.arrange = (rows, request) => {
         if (!isPage(request, 1)) return rows
         const lost = walks * 10
@@ -75,7 +75,7 @@ describe("rows that move between pages", () => {
       const waldur = yield* clientOf(fake)
       const read = yield* waldur.readResources(query).pipe(captureLogs(logs))
       expect(read).toMatchObject({ total: 600, reads: 2 })
-      expect(uuids(read.rows)).toEqual(uuids(tied(600)))
+      expect(uuidsIn(read.rows)).toEqual(uuidsIn(tied(600)))
       expect(new Set(read.rows.map((row) => (row as Row).state))).toEqual(new Set(["Updating"]))
       const asked = fake.seen.filter(isDetail)
       expect(asked.map(({ path }) => path.slice(-33, -1)).sort()).toEqual([20, 21, 22].map(uuidOf))
@@ -92,7 +92,7 @@ describe("rows that move between pages", () => {
       fake.resources = tied(400)
       let walks = 0
       const doubled = (rows: Array<Row>, request: Seen) =>
-        // Row 0 hides row 5 in every walk, so that none is complete.
+        // Row 390 takes the place of row 5 in every walk, so that none is complete.
         isPage(request, 1) ? [...rows.slice(0, 5), rows[390] as Row, ...rows.slice(6)] : rows
       fake.arrange = doubled
       fake.before = (request) => {
@@ -216,10 +216,10 @@ describe("a list that changes while it is read", () => {
           }
           whole++
           if (result.success.reads > 1) again++
-          const got = uuids(result.success.rows)
+          const got = uuidsIn(result.success.rows)
           expect(new Set(got).size, `seed ${seed}`).toBe(got.length)
-          const still = new Set(uuids(fake.resources))
-          const throughout = uuids(start).filter((uuid) => still.has(uuid))
+          const still = new Set(uuidsIn(fake.resources))
+          const throughout = uuidsIn(start).filter((uuid) => still.has(uuid))
           expect(
             throughout.filter((uuid) => !new Set(got).has(uuid)),
             `seed ${seed}`,

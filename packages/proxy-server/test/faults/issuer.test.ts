@@ -77,7 +77,8 @@ const recovery = async (row: FaultRow, proxy: ObservedProxy, token: string): Pro
   return seconds
 }
 
-const wellMeant = ["401 that echoes our request", "403", "an oversized response"]
+/** Faults that leave the circuit breaker closed. */
+const leaveItClosed = ["401 that echoes our request", "403", "an oversized response"]
 
 const faults = [...someFaults, tooLarge(2)]
 
@@ -107,10 +108,10 @@ for (const [what, mode, path, rows] of questions) {
       await proxy.spend(30, async () => {
         expectUnavailable(await meeting(row, proxy, token))
       })
-      const isIll = !wellMeant.includes(row.name)
-      expect((await breakerOf(proxy, "issuer")) > 0).toBe(isIll)
+      const opens = !leaveItClosed.includes(row.name)
+      expect((await breakerOf(proxy, "issuer")) > 0).toBe(opens)
       // Three in a row, and then one every five seconds.
-      if (isIll) expect(proxy.fault().struck).toBeLessThanOrEqual(3 + 6 + 2)
+      if (opens) expect(proxy.fault().struck).toBeLessThanOrEqual(3 + 6 + 2)
       proxy.fault().clear()
       expect(await recovery(row, proxy, token)).toBeLessThanOrEqual(10)
       expect(await breakerOf(proxy, "issuer")).toBe(0)
