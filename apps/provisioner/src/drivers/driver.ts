@@ -203,7 +203,8 @@ export interface Driver extends Reader {
 
   /**
    * Renames the item's directory into the trash of the root, under a name made of item and order. `unchanged` if it is there
-   * already. `Conflict` if the directory at the path is not this item's, or if there is none of this item anywhere.
+   * already, and only there. `Conflict` if the directory at the path is not this item's, if it is in both places, or if there
+   * is none of this item anywhere.
    */
   readonly trash: (item: Item, order: string) => Effect.Effect<Outcome, DriverError>
 

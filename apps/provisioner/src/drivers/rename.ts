@@ -4,7 +4,7 @@ import { componentsBelow, type Directory, openBelow, renameInto, statusOf } from
 import { recordedQuotas } from "../disk/registry.ts"
 import { idPattern, last, parentOf } from "./create.ts"
 import { Conflict, type Item, type Outcome, Refused, UnknownOutcome } from "./driver.ts"
-import { findInTrash, isOf, ownDirectory } from "./find.ts"
+import { findInTrash, isAt, isOf, ownDirectory } from "./find.ts"
 import type { Place } from "./quota-system.ts"
 import { applyQuotas, isEmpty, placeOf, releasedQuotas, setLimits } from "./quotas.ts"
 import { directoryAt, type OpenRoot, type WritableRoot } from "./root.ts"
@@ -61,7 +61,13 @@ export const trash = Effect.fnUntraced(function* (root: WritableRoot, item: Item
   const about = `trash ${item.itemId} at ${item.path}`
   if (!idPattern.test(order) || !idPattern.test(item.itemId))
     return yield* new Refused({ step: about, detail: "the itemId or the order is not a UUID" })
-  if ((yield* findInTrash(root, item.itemId)) !== null) return "unchanged"
+  if ((yield* findInTrash(root, item.itemId)) !== null) {
+    if (!(yield* isAt(root, item.path, item.itemId))) return "unchanged"
+    return yield* new Conflict({
+      step: about,
+      detail: "an earlier directory of this item is in the trash: move that elsewhere first",
+    })
+  }
   const { directory, from } = yield* ownPlace(root, item, about)
   const since = DateTime.formatIsoDateUtc(yield* DateTime.now)
   const name = `${item.itemId}.${order}.${since}`

@@ -1,4 +1,5 @@
 /** What public provisioners get wrong: each fault is a test. */
+import { execFileSync } from "node:child_process"
 import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, symlinkSync } from "node:fs"
 import { join } from "node:path"
 import { Effect } from "effect"
@@ -169,6 +170,17 @@ test("a removal renames the directory to a name of item and order, and continues
   // The removal was erred after all: the same data returns.
   await site.session()([[anEntry()]])
   expect(statSync(site.prefix + path).ino).toBe(inode)
+})
+
+test("a removal is not reported while a copy of the directory that was restored from the trash is at the mount point", async () => {
+  const site = aSite()
+  await site.session()([[anEntry()], [removing]])
+  const [name = ""] = trashOf(site)
+  execFileSync("cp", ["-a", join(site.prefix, "capstor/.cscs-trash", name), site.prefix + path])
+  const later = JSON.parse(JSON.stringify(removing).replaceAll(order, "2".repeat(32)))
+  await site.session()([[anEntry()], [later]])
+  expect(reported(site)).toEqual(["done"])
+  expect([existsSync(site.prefix + path), trashOf(site)]).toEqual([true, [name]])
 })
 
 test("a quota of 0, which file systems take as unlimited, is refused", async () => {
