@@ -47,6 +47,7 @@ export const clientChecks = async (scratch: string, packages: string) => {
     LC_ALL: "C.UTF-8",
     PYTHONPATH: [packages, join(scratch, "client")].join(delimiter),
     PYTHONDONTWRITEBYTECODE: "1",
+    ANSIBLE_PIPELINING: "true",
     PROXY_URL: url,
     PROXY_TOKEN: token,
     TOKEN_URL: sandbox.issuer.tokenUrl,
@@ -126,12 +127,13 @@ export const clientChecks = async (scratch: string, packages: string) => {
         data_type: "users",
       })
       const args = [join(examples, "ansible", "directories.yml"), "-i", "localhost,", "-e", variables]
-      const env = { ...environment, ANSIBLE_PIPELINING: "true" }
-      const changed = async () =>
-        Number(/changed=(\d+)/.exec(await run("ansible-playbook", args, { ...options, env }))?.[1])
+      const changed = async () => Number(/changed=(\d+)/.exec(await run("ansible-playbook", args, options))?.[1])
+      const tenant = join(scratch, "hosts/capstor/users/cscs")
+      mkdirSync(tenant, { recursive: true, mode: 0o700 })
       const [first, second] = [await changed(), await changed()]
       assert(first > 0 && second === 0, `it changed ${first} things, and then ${second}`)
       assert(statSync(join(scratch, "hosts/capstor/apart")).gid === process.getgid?.(), "a group has its parent, too")
+      assert((statSync(tenant).mode & 0o777) === 0o700, "it changes a tenant's directory that it did not create")
       rmSync(registry)
       await assert.rejects(changed(), /was not made for/, "it adopts a directory that it did not create")
       return "the second run changes nothing, and the third refuses a directory that it did not create"
