@@ -2,7 +2,7 @@ import { readdir, readFile } from "node:fs/promises"
 import { join } from "node:path"
 import type { Rolldown } from "tsdown"
 
-/** Lays the licences of all packages whose code is in the bundle beside it, as they demand. */
+/** Writes the licences of all packages whose code is in the bundle to a file beside it, as they demand. */
 export const thirdPartyLicenses = (): Rolldown.Plugin => ({
   name: "third-party-licenses",
   async generateBundle() {

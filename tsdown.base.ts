@@ -8,7 +8,7 @@ export const packageBuild = (options: UserConfig = {}) =>
   defineConfig({
     entry: ["src/index.ts"],
     dts: true,
-    // Sources only: of the tests and this file no declarations are wanted.
+    // Only the sources get declarations, not the tests or the configuration.
     tsconfig: "tsconfig.build.json",
     platform: "node",
     target: "node22",
@@ -19,10 +19,10 @@ export const packageBuild = (options: UserConfig = {}) =>
     ...options,
   })
 
-/** Without comments, such characters are only in strings and regular expressions, in which an escape means the same. */
+/** Escapes all but ASCII. Without comments, the rest is only in strings and regular expressions, where an escape means the same. */
 const escapes = {
   name: "escapes",
-  // Not when a chunk is rendered: what follows would undo it.
+  // Not in `renderChunk`: what follows it would undo this.
   generateBundle: (_: unknown, bundle: Record<string, { code?: string }>) => {
     for (const chunk of Object.values(bundle)) {
       if (chunk.code === undefined) continue
@@ -51,7 +51,7 @@ export const programBuild = (options: UserConfig = {}) =>
   })
 
 /**
- * What `/explorer/` serves lies beside the code that serves it, too.
+ * Copies what `/explorer/` serves to a folder beside the code that serves it.
  *
  * @param from a file of the package that has the explorer as a development dependency
  */
@@ -64,7 +64,7 @@ export const explorerFiles = (from: string) => [
 ]
 
 /**
- * What `/docs/` serves lies beside the code that serves it: Swagger UI as a dependency would bring telemetry at install.
+ * Copies what `/docs/` serves to a folder beside the code that serves it. As a dependency, it would send telemetry at install.
  *
  * @param from a file of the package that has swagger-ui-dist as a development dependency
  * @param outDir where the code goes

@@ -1,7 +1,7 @@
 /**
  * `node .ci/demo.mjs FOLDER`: starts the README's `npx -y pnpm@12 demo` in a clone, asks it for its list as the README's
- * reader would, and stops it as Ctrl+C does. Ends with exit code 1 if the list is not as it should be, or if anything of it
- * is left. Any Node from 20 on.
+ * reader would, and stops it as Ctrl+C does. Ends with exit code 1 if the list is not as it should be, or if Ctrl+C does not
+ * end all of the demo in one quiet line. Any Node from 20 on.
  */
 import { spawn } from "node:child_process"
 import { once } from "node:events"
@@ -13,7 +13,7 @@ const list = "http://127.0.0.1:8080/api/storage-resources/"
 const READY_WITHIN_MS = 300_000
 const ENDED_WITHIN_MS = 30_000
 
-const isThere = async () =>
+const listResponse = async () =>
   fetch(list).then(
     (response) => response,
     () => undefined,
@@ -23,7 +23,7 @@ const failed = (why) => {
   process.exitCode = 1
 }
 
-if ((await isThere()) !== undefined) {
+if ((await listResponse()) !== undefined) {
   failed("something else serves at port 8080")
   process.exit()
 }
@@ -53,7 +53,7 @@ try {
   const end = Date.now() + READY_WITHIN_MS
   // It prints the tree, and then what to try.
   while (isRunning && !output.includes("Ctrl+C") && Date.now() < end) await pause(200)
-  const response = await isThere()
+  const response = await listResponse()
   const { resources = [], pagination } = response === undefined ? {} : await response.json()
   if (response?.status !== 200) failed(`its list is a ${response?.status ?? "refused connection"}`)
   else if (!(resources.length > 0 && pagination.total >= resources.length)) failed("its list is empty")

@@ -30,11 +30,9 @@ export const clientChecks = async (scratch: string, packages: string) => {
   const rows = world.resources.filter(({ offering_slug }) => offering_slug === "capstor" || offering_slug === "vast")
   for (const row of rows) Object.assign(row, { state: "OK", order_in_progress: null, backend_id: "" })
   // Its customer has another directory elsewhere, so no tenant or customer has the directory above this one.
-  const parentOf = (row: WaldurRecord) => dirname(pathOf(row))
-  const apart = rows.findLast(
-    (row) => rows.filter((other) => parentOf(other) === parentOf(row)).length > 1,
-  ) as WaldurRecord
-  apart.backend_id = "/capstor/apart/one"
+  const isBeside = (row: WaldurRecord) => (other: WaldurRecord) => dirname(pathOf(row)) === dirname(pathOf(other))
+  const apart = rows.findLast((row) => rows.filter(isBeside(row)).length > 1)
+  Object.assign(apart ?? {}, { backend_id: "/capstor/apart/one" })
   const sandbox = await startSandbox({ world })
   const { url } = await startProxy({ environment: sandboxEnvironment(sandbox, true), isReady: true })
   const token = await sandbox.issuer.issueToken()
@@ -49,6 +47,7 @@ export const clientChecks = async (scratch: string, packages: string) => {
     LC_ALL: "C.UTF-8",
     PYTHONPATH: [packages, join(scratch, "client")].join(delimiter),
     PYTHONDONTWRITEBYTECODE: "1",
+    ANSIBLE_PIPELINING: "true",
     PROXY_URL: url,
     PROXY_TOKEN: token,
     TOKEN_URL: sandbox.issuer.tokenUrl,
@@ -116,25 +115,25 @@ export const clientChecks = async (scratch: string, packages: string) => {
     },
 
     "the Ansible example": async () => {
-      const [registry, hosts] = [join(scratch, "registry"), join(scratch, "hosts")]
+      const registry = join(scratch, "registry")
       const variables = JSON.stringify({
         ansible_connection: "local",
         ansible_python_interpreter: "{{ ansible_playbook_python }}",
         proxy_url: url,
         proxy_token: token,
-        root: hosts,
+        root: join(scratch, "hosts"),
         registry,
         set_group: process.getuid?.() === 0,
         data_type: "users",
       })
       const args = [join(examples, "ansible", "directories.yml"), "-i", "localhost,", "-e", variables]
-      const env = { ...environment, ANSIBLE_PIPELINING: "true" }
-      const changed = async () =>
-        Number(/changed=(\d+)/.exec(await run("ansible-playbook", args, { ...options, env }))?.[1])
+      const changed = async () => Number(/changed=(\d+)/.exec(await run("ansible-playbook", args, options))?.[1])
+      const tenant = join(scratch, "hosts/capstor/users/cscs")
+      mkdirSync(tenant, { recursive: true, mode: 0o700 })
       const [first, second] = [await changed(), await changed()]
       assert(first > 0 && second === 0, `it changed ${first} things, and then ${second}`)
-      const { gid } = statSync(join(hosts, "capstor/apart"))
-      assert.equal(gid, process.getgid?.(), "a project's group has the directory above its own")
+      assert(statSync(join(scratch, "hosts/capstor/apart")).gid === process.getgid?.(), "a group has its parent, too")
+      assert((statSync(tenant).mode & 0o777) === 0o700, "it changes a tenant's directory that it did not create")
       rmSync(registry)
       await assert.rejects(changed(), /was not made for/, "it adopts a directory that it did not create")
       return "the second run changes nothing, and the third refuses a directory that it did not create"

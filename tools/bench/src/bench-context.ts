@@ -2,7 +2,7 @@
 import { mkdir, mkdtemp, symlink } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { setTimeout as pause } from "node:timers/promises"
-import { cpuSecondsOf, imageEnvironment, parseLogLine, type RunningProxy, startProxy } from "@cscs/harness"
+import { cpuSecondsOf, hasEnded, imageEnvironment, parseLogLine, type RunningProxy, startProxy } from "@cscs/harness"
 import { onServerCore } from "./cores.ts"
 import type { Helper } from "./helpers.ts"
 import type { SandboxCommands } from "./sandbox-process.ts"
@@ -82,7 +82,7 @@ export const withProxy = async <A>(
     },
   })
   try {
-    await firstResponse(running.url + pageOf100, bearer, running.child)
+    await firstResponse(running.url + pageOf100, bearer, () => hasEnded(running.child))
     return await use({ ...running, refreshes })
   } finally {
     await running.stop()

@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /**
  * Benchmarks the proxy and reports which targets it meets. A complete run writes docs/benchmarks.md. Needs Linux; uses
  * `taskset` and `wrk` (Debian: apt-get install wrk) if they are there. Exit code 1 if a target is missed.

@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process"
 import { readdir } from "node:fs/promises"
 import { join } from "node:path"
-import { end, freePort, memoryOf, watch } from "@cscs/harness"
+import { end, freePort, hasEnded, memoryOf, watch } from "@cscs/harness"
 import { type Bench, freshForLong, withProxy } from "./bench-context.ts"
 import { onServerCore } from "./cores.ts"
 import { milliseconds, seconds, times, whole } from "./figures.ts"
@@ -39,7 +39,7 @@ export const measurePeers = async (bench: Bench): Promise<void> => {
     const child = watch(spawn(program, parameters, { stdio: "ignore", cwd: folder, env }))
     try {
       const url = `http://127.0.0.1:${port}`
-      await firstResponse(url + pageOf100, {}, child)
+      await firstResponse(url + pageOf100, {}, () => hasEnded(child))
       show(name, await under({ pid: child.pid ?? 0, url, spawnedAt }))
     } finally {
       await end(child)

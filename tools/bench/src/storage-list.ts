@@ -1,7 +1,5 @@
 /** Requests the list from a proxy, this one or another. */
-import type { ChildProcess } from "node:child_process"
 import { setTimeout as pause } from "node:timers/promises"
-import { hasEnded } from "@cscs/harness"
 
 export const listPath = "/api/storage-resources/"
 export const pageOf100 = `${listPath}?page_size=100`
@@ -26,11 +24,11 @@ export const askWell = async (url: string, headers: Headers) => {
 /** Milliseconds: minutes are a valid result, one of the predecessors takes them. */
 const patience = 20 * 60_000
 
-/** Polls in a tight loop until the response is a 200; fails if the server's process ends first. */
-export const firstResponse = async (url: string, headers: Headers, server: ChildProcess) => {
+/** Polls in a tight loop until the response is a 200; fails if the server ends first. */
+export const firstResponse = async (url: string, headers: Headers, hasServerEnded: () => boolean) => {
   let last: unknown
   for (const end = performance.now() + patience; performance.now() < end; ) {
-    if (hasEnded(server)) throw new Error(`${server.spawnargs.join(" ")} has ended`)
+    if (hasServerEnded()) throw new Error(`The server at ${url} has ended`)
     try {
       return await askWell(url, headers)
     } catch (error) {

@@ -1,5 +1,3 @@
-import { spawn } from "node:child_process"
-import { once } from "node:events"
 import { readFileSync } from "node:fs"
 import { expect, onTestFinished, test } from "vitest"
 import type { BareServerCommands } from "../src/bare-server.ts"
@@ -20,10 +18,8 @@ test("a helper process takes bytes, and when it ends its pending commands fail",
   await expect(pending).rejects.toThrow(/ended \(SIGKILL\)/)
 })
 
-test("the wait for a first response fails at once if the server's process has ended", async () => {
-  const server = spawn(process.execPath, ["--version"])
-  await once(server, "exit")
-  await expect(firstResponse("http://127.0.0.1:1", {}, server)).rejects.toThrow(/--version has ended/)
+test("the wait for a first response fails at once if the server has ended", async () => {
+  await expect(firstResponse("http://127.0.0.1:1", {}, () => true)).rejects.toThrow(/has ended/)
 })
 
 test("figures are shown with their unit", () => {

@@ -21,7 +21,7 @@ const manifests = globSync(["package.json", "{packages,apps,tools}/*/package.jso
   path === "package.json" ? { ...JSON.parse(text(path)), name: undefined } : JSON.parse(text(path)),
 )
 /** pnpm's built-in commands. */
-const ownCommands = new Set(["install", "exec", "changeset"])
+const ownCommands = new Set(["install", "exec"])
 
 /** The --help output of each subcommand. That of one that does not exist is the program's own. */
 const helps = new Map<string, Promise<string>>()

@@ -1,5 +1,4 @@
 import { spawn } from "node:child_process"
-import { once } from "node:events"
 import { existsSync } from "node:fs"
 import { mkdir, rename, rm } from "node:fs/promises"
 import { homedir } from "node:os"
@@ -20,8 +19,7 @@ export const cachedFolder = async (name: string, make: (folder: string) => Promi
   await mkdir(dirname(folder), { recursive: true })
   // A Linux lock, which ends with this process; if `flock` is missing or fails, there is none.
   const holder = spawn("flock", [`${folder}.lock`, "sh", "-c", "echo; exec cat"], { stdio: ["pipe", "pipe", "ignore"] })
-  const isOver = new Promise((resolve) => holder.once("error", resolve).once("exit", resolve))
-  await Promise.race([once(holder.stdout, "data"), isOver])
+  await new Promise((resolve) => holder.once("error", resolve).once("exit", resolve).stdout.once("data", resolve))
   const unfinished = `${folder}.${process.pid}.tmp`
   try {
     if (existsSync(folder)) return folder

@@ -1,4 +1,4 @@
-/** The facts of a Waldur resource that determine its entry. All of them are valid unless `protects` is set. */
+/** What determines a resource's entry. Valid unless `protects` is set; a `backend_id` stays in its customer's directory. */
 import type { Json, JsonObject } from "@cscs/sandbox"
 
 const objectOf = (value: Json | undefined): JsonObject =>

@@ -3,7 +3,6 @@
  * change in that span only one list is valid; with one, a place may be absent, or have one of several entries, because a
  * read of Waldur takes time.
  */
-
 import {
   customerEntry,
   dashed,

@@ -1,5 +1,4 @@
 /** Injects upstream faults, one after another, and clears them. */
-
 import { overlaps, type Span, type Window } from "@cscs/oracle"
 import type { Fault, Sandbox, Upstream } from "@cscs/sandbox"
 import type { Chance } from "./chance.ts"

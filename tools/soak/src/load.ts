@@ -1,5 +1,4 @@
 /** The callers, which send mixed requests and check each response. */
-
 import { type Filter, type ListedEntries, statuses, systems, type Window } from "@cscs/oracle"
 import type { Chance } from "./chance.ts"
 import type { Checker, Kept } from "./checker.ts"

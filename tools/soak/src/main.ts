@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /**
  * Sends all kinds of requests to a proxy while its upstreams change and fail at random, and checks every response
  * against the history of the sandbox's world.

@@ -2,7 +2,6 @@
  * Changes Waldur and the HPC User API while the soak runs, through the sandbox's own actions, so that times and orders
  * change as in a real Waldur.
  */
-
 import { type History, isBeingRemoved, systems } from "@cscs/oracle"
 import {
   addResource,
@@ -238,7 +237,7 @@ const mutatorOf = (around: World, stop: AbortSignal) => {
     const isOver = history.lose(system)
     count(counts, "role lost")
     await pause(chance.between(4000, 9000), stop)
-    // A loss that the proxy never saw does not count.
+    // Until the proxy has certainly seen the loss: Waldur may have been failing meanwhile.
     for (let left = 12; left > 0 && !isCalmFor(4000) && !stop.aborted; left--) await pause(1000, stop)
     see("all")
     isOver()
