@@ -29,10 +29,9 @@ export const clientChecks = async (scratch: string, packages: string) => {
   const world = buildWorld({ edgeCases: false, resources: 60 })
   const rows = world.resources.filter(({ offering_slug }) => offering_slug === "capstor" || offering_slug === "vast")
   for (const row of rows) Object.assign(row, { state: "OK", order_in_progress: null, backend_id: "" })
-  // Its customer has another directory elsewhere, so no tenant or customer has the directory above this one.
+  // One is in no directory of a tenant or customer, because its customer has another elsewhere.
   const isBeside = (row: WaldurRecord) => (other: WaldurRecord) => dirname(pathOf(row)) === dirname(pathOf(other))
-  const apart = rows.findLast((row) => rows.filter(isBeside(row)).length > 1)
-  Object.assign(apart ?? {}, { backend_id: "/capstor/apart/one" })
+  Object.assign(rows.findLast((row) => rows.filter(isBeside(row)).length > 1) ?? {}, { backend_id: "/capstor/own/1" })
   const sandbox = await startSandbox({ world })
   const { url } = await startProxy({ environment: sandboxEnvironment(sandbox, true), isReady: true })
   const token = await sandbox.issuer.issueToken()
@@ -132,7 +131,7 @@ export const clientChecks = async (scratch: string, packages: string) => {
       mkdirSync(tenant, { recursive: true, mode: 0o700 })
       const [first, second] = [await changed(), await changed()]
       assert(first > 0 && second === 0, `it changed ${first} things, and then ${second}`)
-      assert(statSync(join(scratch, "hosts/capstor/apart")).gid === process.getgid?.(), "a group has its parent, too")
+      assert(statSync(join(scratch, "hosts/capstor/own")).gid === process.getgid?.(), "a group has its parent, too")
       assert((statSync(tenant).mode & 0o777) === 0o700, "it changes a tenant's directory that it did not create")
       rmSync(registry)
       await assert.rejects(changed(), /was not made for/, "it adopts a directory that it did not create")

@@ -37,14 +37,15 @@ export const buildApps = async (workspace: string, scratch: string): Promise<rea
 
 /** The build context of `docker build`: the files in the working tree that .dockerignore does not exclude. */
 export const contextFiles = async (workspace: string): Promise<ReadonlyArray<string>> => {
+  const undotted = (path: string) => path.replaceAll(/(^|[/!])\./g, "$1_")
   const rules = (await readFile(`${workspace}/.dockerignore`, "utf8"))
     .split("\n")
-    .map((line) => line.trim())
+    .map((line) => undotted(line.trim()))
     .filter((line) => line !== "" && !line.startsWith("#"))
     .map((line) => ({ includes: line.startsWith("!"), pattern: line.replace(/^!/, "") }))
-  // A rule for a directory applies to everything below it; the last matching rule wins.
+  // A rule for a directory applies to everything below it; the last matching rule wins; `*` matches a leading dot, too.
   const appliesTo = (pattern: string, file: string) =>
     file.split("/").some((_, depth, names) => matchesGlob(names.slice(0, depth + 1).join("/"), pattern))
   const files = await workingTree(workspace)
-  return files.filter((file) => rules.findLast(({ pattern }) => appliesTo(pattern, file))?.includes ?? true)
+  return files.filter((file) => rules.findLast(({ pattern }) => appliesTo(pattern, undotted(file)))?.includes ?? true)
 }

@@ -25,7 +25,7 @@ test("the image's build context contains sources and manifests, but no tests, do
   const files = await contextFiles(workspace)
   const has = (path: string) => files.some((file) => file.startsWith(path))
   const included = ["package.json", "pnpm-lock.yaml", "packages/proxy-server/src/", "tools/harness/package.json"]
-  const excluded = ["tools/soak/", "docs/", "packages/proxy-server/test/", "apps/storage-proxy/test-replicas/"]
+  const excluded = ["tools/soak/", "docs/", ".github/", "packages/proxy-server/test/", "apps/provisioner/test-loop/"]
   expect([included.filter((path) => !has(path)), excluded.filter(has)]).toEqual([[], []])
 })
 
