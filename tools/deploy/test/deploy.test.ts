@@ -15,12 +15,6 @@ test("the Dockerfile has a build stage and a serving stage", async () => {
   expect(await imageEnvironment()).toMatchObject({ NODE_ENV: "production", MALLOC_ARENA_MAX: "2" })
 })
 
-test("the provisioner's image installs the programs of its drivers, of which Debian's slim images have none", async () => {
-  const [, image = []] = await stagesOf(join(workspace, "deploy/provisioner.Dockerfile"))
-  const words = image.find(({ name }) => name === "RUN")?.text.split(" ")
-  expect(words).toEqual(expect.arrayContaining(["attr", "btrfs-progs", "e2fsprogs", "quota", "xfsprogs"]))
-})
-
 test("the image's build context contains sources and manifests, but no tests, documents or tools except the harness", async () => {
   const files = await contextFiles(workspace)
   const has = (path: string) => files.some((file) => file.startsWith(path))

@@ -1,7 +1,8 @@
 import { execFileSync } from "node:child_process"
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { until } from "@cscs/harness"
+import { join } from "node:path"
+import { stagesOf, until } from "@cscs/harness"
 import { Effect } from "effect"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { outputOf, runProgram } from "../../src/disk/run-program.ts"
@@ -56,4 +57,10 @@ describe("a program", () => {
     const error = await failed(script("echo made; echo 'it is   broken' >&2; exit 5"))
     expect(error).toMatchObject({ _tag: "UnknownOutcome", detail: "exit code 5: it is broken" })
   })
+})
+
+test("the image installs the programs of the drivers, of which Debian's slim images have none", async () => {
+  const [, image = []] = await stagesOf(join(import.meta.dirname, "../../../../deploy/provisioner.Dockerfile"))
+  const words = image.find(({ name }) => name === "RUN")?.text.split(" ")
+  expect(words).toEqual(expect.arrayContaining(["attr", "btrfs-progs", "e2fsprogs", "quota", "xfsprogs"]))
 })

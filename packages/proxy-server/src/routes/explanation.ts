@@ -18,7 +18,7 @@ export const explanationPath = "/api/storage-resources/:uuid/explanation"
 const explanationsAtOnce = 1
 const patience = "10 seconds"
 
-/** `GET /api/storage-resources/{uuid}/explanation`: from the rows of the last read, so that Waldur is not asked. */
+/** `GET /api/storage-resources/{uuid}/explanation`: from the rows of the last read; from Waldur if another process made it. */
 export const explanation = Effect.fnUntraced(function* (settings: ProxySettings, run: EffectRunner) {
   const explained = makeSharedCalls(explanationsAtOnce, patience)
   const app = new Hono()
