@@ -21,7 +21,7 @@ const running = Effect.sync(() => {
 
 const provisioner = Command.make("storage-provisioner").pipe(
   Command.withDescription(
-    "Makes directories with quotas match the storage proxy's list, and reports to Waldur. Exit codes: 0 done, nothing to do, or `run` stopped by a signal; 1 an error; 2 there is something to do, or differences, or a flag is unknown or malformed; 130 or 143 ended by SIGINT or SIGTERM.",
+    "Makes directories with quotas match the storage proxy's list, and reports to Waldur. Exit codes: 0 done, nothing to do, or `run` stopped by a signal; 1 an error; 2 there is something to do, or differences, or the command line is not understood; 130 or 143 ended by SIGINT or SIGTERM.",
   ),
   Command.withSubcommands([planCommand, apply, run.pipe(Command.provideEffectDiscard(running)), drift, status, adopt]),
 )

@@ -18,10 +18,10 @@ const orders = Number(process.env.LOOP_ORDERS ?? 30)
 const kills = Number(process.env.LOOP_KILLS ?? 8)
 const seed = Number(process.env.LOOP_SEED ?? Date.now() % 1_000_000)
 /** The proxy is killed once per this many runs of the provisioner. */
-const proxyKilledEvery = 10
+const proxyKilledEvery = 4
 /** Milliseconds between two looks of the customers. */
 const lookEvery = 50
-/** Milliseconds after its start from which a process is killed on the next occasion, at most. */
+/** The longest life of a process, in milliseconds, after which it is killed on the next occasion. */
 const maxLife = 4000
 /** Milliseconds to wait for an occasion. */
 const maxWait = 1000
@@ -57,7 +57,7 @@ const reached = async (site: Site, what: string, look: Parameters<typeof until>[
   }
 }
 
-/** The acts that the journal has begun and not ended, from a byte of it on. */
+/** The acts that have begun and not ended, according to the journal from this byte on. */
 const interruptedIn = ({ journal }: Site, from: number): ReadonlyArray<string> => {
   const intents = new Map<string, string | undefined>()
   for (const line of readFileSync(journal).subarray(from).toString().split("\n").slice(0, -1)) {
@@ -146,10 +146,13 @@ test("after many orders of all kinds, and kills at any moment while Waldur fails
   for (let [moved, since] = ["", performance.now()]; left > 0 || shop.unsettled().length > 0; await pause(lookEvery)) {
     await live(0)
     if (left === 0) shop.finish()
-    const now = `${left} ${shop.unsettled().join("\n")}`
+    const now = `${left} orders are not placed; not settled:\n${shop.unsettled().join("\n")}`
     if (now !== moved) [moved, since] = [now, performance.now()]
-    if (child.child.exitCode !== null || performance.now() - since > stallAfter)
-      throw new Error(`Orders have stalled. Not placed yet: ${now}\n${await site.situation()}`)
+    const hasEnded = child.child.exitCode !== null
+    if (hasEnded || performance.now() - since > stallAfter)
+      throw new Error(
+        `${hasEnded ? "The provisioner has ended" : "Orders have stalled"}. ${now}\n${await site.situation()}`,
+      )
   }
   print("every order has ended")
   // Directories of projects that were renamed last are moved without an order.

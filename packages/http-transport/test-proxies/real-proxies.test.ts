@@ -119,36 +119,38 @@ describe("tinyproxy", () => {
 })
 
 describe("proxies of the environment", () => {
-  it.live("Waldur, the API and its token endpoint each use the configured proxy, according to the proxies' logs", () =>
-    Effect.gen(function* () {
-      const waldur = yield* httpsServer((_, response) => response.end("[1]"))
-      const api = yield* httpServer((_, response) => response.end("[2]"))
-      const token = yield* httpsServer((_, response) => response.end("[3]"))
-      const socks = yield* microsocks
-      const http = yield* tinyproxy
-      const proxies = environmentProxies({
-        HTTPS_PROXY: `socks5h://${credentials}@127.0.0.1:${socks.port}`,
-        HTTP_PROXY: `http://${credentials}@127.0.0.1:${http.port}`,
-        NO_PROXY: `localhost:${token.port}`,
-      })
-      const waldurWay = yield* open(`https://localhost:${waldur.port}/api/`, proxies)
-      const apiWay = yield* open(`http://localhost:${api.port}/`, proxies)
-      const tokenUrl = `https://localhost:${token.port}/token`
-      assert.deepStrictEqual((yield* waldurWay.call({ method: "GET", path: "version/" })).body, [1])
-      assert.deepStrictEqual((yield* apiWay.call({ method: "GET", path: "api/v1/export/waldur/projects" })).body, [2])
-      const form = { method: "POST", body: new URLSearchParams({ grant_type: "client_credentials" }) }
-      yield* Effect.promise(async () => (await apiWay.fetch(tokenUrl, form)).text())
-      assert.deepStrictEqual(
-        [waldur.requests, api.requests, token.requests],
-        [["GET /api/version/"], ["GET /api/v1/export/waldur/projects"], ["POST /token"]],
-      )
-      yield* socks.logged(`connected to localhost:${waldur.port}`)
-      yield* http.logged(`GET http://localhost:${api.port}/api/v1/export/waldur/projects HTTP/1.1`)
-      for (const log of [socks.log(), http.log()]) assert.notInclude(log, `:${token.port}`)
-      assert.notInclude(socks.log(), `:${api.port}`)
-      assert.notInclude(http.log(), `:${waldur.port}`)
-      assert.isUndefined(apiWay.routeTo(tokenUrl).proxy)
-    }),
+  it.live(
+    "Waldur and the API each use the proxy of their scheme, and the token endpoint, which NO_PROXY names, uses none",
+    () =>
+      Effect.gen(function* () {
+        const waldur = yield* httpsServer((_, response) => response.end("[1]"))
+        const api = yield* httpServer((_, response) => response.end("[2]"))
+        const token = yield* httpsServer((_, response) => response.end("[3]"))
+        const socks = yield* microsocks
+        const http = yield* tinyproxy
+        const proxies = environmentProxies({
+          HTTPS_PROXY: `socks5h://${credentials}@127.0.0.1:${socks.port}`,
+          HTTP_PROXY: `http://${credentials}@127.0.0.1:${http.port}`,
+          NO_PROXY: `localhost:${token.port}`,
+        })
+        const waldurWay = yield* open(`https://localhost:${waldur.port}/api/`, proxies)
+        const apiWay = yield* open(`http://localhost:${api.port}/`, proxies)
+        const tokenUrl = `https://localhost:${token.port}/token`
+        assert.deepStrictEqual((yield* waldurWay.call({ method: "GET", path: "version/" })).body, [1])
+        assert.deepStrictEqual((yield* apiWay.call({ method: "GET", path: "api/v1/export/waldur/projects" })).body, [2])
+        const form = { method: "POST", body: new URLSearchParams({ grant_type: "client_credentials" }) }
+        yield* Effect.promise(async () => (await apiWay.fetch(tokenUrl, form)).text())
+        assert.deepStrictEqual(
+          [waldur.requests, api.requests, token.requests],
+          [["GET /api/version/"], ["GET /api/v1/export/waldur/projects"], ["POST /token"]],
+        )
+        yield* socks.logged(`connected to localhost:${waldur.port}`)
+        yield* http.logged(`GET http://localhost:${api.port}/api/v1/export/waldur/projects HTTP/1.1`)
+        for (const log of [socks.log(), http.log()]) assert.notInclude(log, `:${token.port}`)
+        assert.notInclude(socks.log(), `:${api.port}`)
+        assert.notInclude(http.log(), `:${waldur.port}`)
+        assert.isUndefined(apiWay.routeTo(tokenUrl).proxy)
+      }),
   )
 
   it.live.each([

@@ -18,7 +18,7 @@ export interface GuardedProxy {
   readonly logs: ReadonlyArray<string>
   /** Requests the list. */
   readonly list: (token: string) => Promise<ProxyResponse>
-  /** Sets the proxy's clock ahead of Keycloak's. Elapsed time is unaffected: sockets and timeouts are real. */
+  /** Sets the proxy's clocks ahead of Keycloak's, the wall clock and the monotonic one. Timers are real: timeouts take their time. */
   readonly leap: (duration: Duration.Input) => void
 }
 

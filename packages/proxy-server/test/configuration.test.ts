@@ -93,8 +93,10 @@ describe("the configuration's defaults", () => {
     expect((await settingsOf(over({ hpc_user_api: hpcUser }))).hpcUserApi?.scope).toBe("openid")
     expect((await settingsOf(over({ hpc_user_api: hpcUser }))).mockGids).toBe(false)
   })
+})
 
-  test("the documented YAML is accepted verbatim", async () => {
+describe("the configuration file", () => {
+  test("may be the example of the documentation of version 0.7.7, verbatim", async () => {
     const settings = await settingsOf({
       yaml: `
 waldur_api_url: https://waldur.example.org
@@ -147,20 +149,20 @@ hpc_user_api:
     })
   })
 
-  test("an empty file and no file at all lack the same settings", async () => {
+  test("lacks the same settings if it is empty as if there is none", async () => {
     const missing = ["waldur_api_url", "waldur_api_token", "storage_systems", "auth.keycloak_client_id"]
     expect(await pathsOf({ yaml: "" })).toEqual(missing)
     expect(await pathsOf({})).toEqual(missing)
   })
 })
 
-/** Each name, with a value for the environment, another for `.env`, another as YAML, and where it shows. */
+/** A setting: its variable and path, a value for each source, where the value shows, and what it is from each source. */
 type Row = readonly [
-  name: string,
-  path: string,
   variable: string,
-  dotenv: string,
-  yaml: unknown,
+  path: string,
+  inEnvironment: string,
+  inDotenv: string,
+  inYaml: unknown,
   seen: (settings: ProxySettings) => unknown,
   wanted: readonly [unknown, unknown, unknown],
 ]
@@ -177,7 +179,7 @@ const flags = (name: string, path: string, seen: Row[5]) =>
 const numbers = (name: string, path: string, seen: Row[5], values: readonly [number, number, number]) =>
   row(name, path, [String(values[0]), String(values[1]), values[2]], seen, values)
 
-const names: ReadonlyArray<Row> = [
+const rows: ReadonlyArray<Row> = [
   flags("DEBUG", "debug", (s) => s.logLevel === "debug"),
   row("LOG_LEVEL", "log_level", ["WARNING", "error", "Debug"], (s) => s.logLevel, ["warning", "error", "debug"]),
   flags("DISABLE_AUTH", "auth.disable_auth", (s) => s.auth.disabled),
@@ -336,15 +338,16 @@ const placed = (path: string, value: unknown): object => {
 }
 
 describe("the source of a setting", () => {
-  for (const [name, path, variable, dotenv, yaml, seen, [fromVariable, fromDotenv, fromYaml]] of names) {
-    test(`${name} overrides .env, which overrides ${path} in the file`, async () => {
-      const whole = { yaml: placed(path, yaml) }
+  for (const [variable, path, inEnvironment, inDotenv, inYaml, seen, [fromVariable, fromDotenv, fromYaml]] of rows) {
+    test(`${variable} overrides .env, which overrides ${path} in the file`, async () => {
+      const whole = { yaml: placed(path, inYaml) }
       expect(seen(await settingsOf(whole))).toEqual(fromYaml)
-      expect(seen(await settingsOf({ ...whole, dotenv: `${name}='${dotenv}'\n` }))).toEqual(fromDotenv)
-      const both = { ...whole, dotenv: `${name}='${dotenv}'\n`, environment: { [name]: variable } }
+      expect(seen(await settingsOf({ ...whole, dotenv: `${variable}='${inDotenv}'\n` }))).toEqual(fromDotenv)
+      const both = { ...whole, dotenv: `${variable}='${inDotenv}'\n`, environment: { [variable]: inEnvironment } }
       expect(seen(await settingsOf(both))).toEqual(fromVariable)
-      expect(seen(await settingsOf({ ...both, environment: { [name]: "" } }))).toEqual(fromDotenv)
-      expect(seen(await settingsOf({ ...whole, dotenv: `${name}=\n`, environment: { [name]: "" } }))).toEqual(fromYaml)
+      const empty = { [variable]: "" }
+      expect(seen(await settingsOf({ ...both, environment: empty }))).toEqual(fromDotenv)
+      expect(seen(await settingsOf({ ...whole, dotenv: `${variable}=\n`, environment: empty }))).toEqual(fromYaml)
     })
   }
 
@@ -387,7 +390,7 @@ describe("the source of a setting", () => {
     }
   })
 
-  test("booleans are words in any case, as for debug", async () => {
+  test("booleans are words in any case, as in the query parameter debug", async () => {
     for (const word of ["true", "TRUE", "1", "yes", "On"]) {
       expect((await settingsOf({ yaml: least, environment: { DEBUG: word } })).logLevel).toBe("debug")
     }
@@ -497,7 +500,6 @@ describe("validation of the configuration:", () => {
     expect(problems.map((one) => one.path)).toEqual([path])
     expect(problems[0]?.found).toMatch(found)
     expect(problems[0]?.allowed).toMatch(allowed)
-    return problems[0]
   }
 
   test("coefficients and multiplier are numbers above 0", async () => {
@@ -566,7 +568,8 @@ describe("validation of the configuration:", () => {
     expect((await settingsOf(over(storage({ label: "Storage" })))).backend.components).toEqual(
       storage({ label: "Storage" }).backend_components,
     )
-    expect((await settingsOf(over(storage({ unit_factor: 1.0 })))).backend.components).toBeDefined()
+    const float = JSON.stringify(over(storage({})).yaml).replace('"unit_factor":1', '"unit_factor":1.0')
+    expect((await settingsOf({ yaml: float })).backend.components).toEqual(storage({}).backend_components)
     await refused({ backend_components: {} }, "backend_components.storage", /nothing/, /storage/)
     await refused({ backend_components: { cpu: {} } }, "backend_components.storage", /nothing/, /storage/)
     await refused({ backend_components: { storage: null } }, "backend_components.storage", /null/, /storage/)
@@ -801,9 +804,7 @@ describe("a configuration error", () => {
     ]
     for (const given of attempts) {
       const error = await refusalOf(given)
-      expect([JSON.stringify(given), error.message, JSON.stringify(error.problems)].slice(1).join("\n")).not.toContain(
-        secret,
-      )
+      expect(`${error.message}\n${JSON.stringify(error.problems)}`, JSON.stringify(given)).not.toContain(secret)
     }
   })
 

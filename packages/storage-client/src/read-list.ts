@@ -41,7 +41,7 @@ const rereads = 2
 type Query = ReadonlyArray<readonly [name: string, value: string]>
 
 /** A response whose headers are as expected. */
-interface Response {
+interface CheckedResponse {
   readonly received: Received
   readonly total: number
   readonly etag: string
@@ -102,7 +102,7 @@ const timesOf = (age: number, sentAt: number) =>
 export const isSameTag = (one: string, other: string): boolean => one.replace(/^W\//, "") === other.replace(/^W\//, "")
 
 /** Reads the list page by page. All pages name one snapshot and have the same count, which equals their entries in total. */
-const walk = Effect.fnUntraced(function* (source: ListSource, first: Response) {
+const walk = Effect.fnUntraced(function* (source: ListSource, first: CheckedResponse) {
   const { call } = source
   const { total, sentAt } = first
   const reader = makeEntryReader()
@@ -159,7 +159,7 @@ const request = Effect.fnUntraced(function* (
   { transport, token, isRenewable, call }: ListSource,
   query: Query,
   headers: Readonly<Record<string, string>>,
-): Effect.fn.Return<Response, StorageClientError> {
+): Effect.fn.Return<CheckedResponse, StorageClientError> {
   const sentAt = yield* elapsedMillis
   const send = (bearer: Redacted.Redacted | undefined) =>
     transport.call({

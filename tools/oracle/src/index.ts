@@ -1,6 +1,6 @@
 /**
  * The expected list of the proxy, computed from Waldur's rows by the contract and independent of the proxy's code: a
- * rule would have to be misread twice in the same way to go unnoticed.
+ * misread rule is noticed, unless both misread it in the same way.
  */
 export { checkList, type ListedEntries, type Mismatch } from "./check-list.ts"
 export { isBeingRemoved, statuses, systems } from "./expected-entry.ts"

@@ -16,7 +16,8 @@ export const drift = Command.make(
     const { etag } = list
     const drifts = yield* driftOf(list, systems, scope)
     const lines = drifts.map(
-      ({ drift, path, itemId, detail }) => `${drift} ${escapeControls(`${path === "" ? itemId : path}: ${detail}`)}`,
+      ({ drift, path, itemId, detail }) =>
+        `${drift} ${escapeControls(`${path || itemId || "(no itemId)"}: ${detail}`)}`,
     )
     process.stdout.write(
       json

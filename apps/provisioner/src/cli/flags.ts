@@ -17,7 +17,9 @@ export const lookFlags = {
     Flag.optional,
   ),
   only: Flag.String("only").pipe(
-    Flag.withDescription("Only the entry with this itemId, a UUID with dashes"),
+    Flag.withDescription(
+      "Only the entry with this itemId, a UUID with dashes; entries that are not understood are named, too",
+    ),
     // A path or a slug would select nothing, and look as if there were nothing to do.
     Flag.filter(
       (item) => /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/.test(item),

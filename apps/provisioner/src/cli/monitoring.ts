@@ -22,7 +22,7 @@ const acts = Metric.counter("storage_provisioner_acts_total", {
 })
 const cycles = Metric.counter("storage_provisioner_cycles_total", { description: "Cycles", incremental: true })
 const listFailures = Metric.counter("storage_provisioner_list_failures_total", {
-  description: "Polls of the list that failed",
+  description: "Reads of the list that failed",
   incremental: true,
 })
 const planned = Metric.gauge("storage_provisioner_planned", { description: "Entries of the last plan by sign" })
@@ -93,7 +93,8 @@ export const monitoring = () => {
               end(seconds * 1000 > staleAfter ? 503 : 200, `${state} ${seconds} s ago\n`)
             } else end(404, "not found\n")
           })
-          server.once("error", (error: NodeJS.ErrnoException) =>
+          // Also later, such as for a connection that cannot be accepted: that must not end the process.
+          server.on("error", (error: NodeJS.ErrnoException) =>
             resume(Effect.fail(new CannotListen({ address: `${name}:${port}`, code: error.code ?? error.message }))),
           )
           server.listen(port, host, () => resume(Effect.succeed(server)))

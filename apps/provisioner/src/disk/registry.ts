@@ -78,7 +78,7 @@ export const openRegistry = Effect.fnUntraced(function* (path: string, root: str
     if (old?.identity !== undefined) identities.delete(old.identity)
     items.set(record.itemId, record)
     if (record.identity !== undefined) {
-      // Without a time of birth, an inode that is reused is the identity of the item whose directory was deleted, too.
+      // Where a file system keeps no time of birth, a new directory with a reused inode has the identity of a deleted one.
       const earlier = items.get(identities.get(record.identity) ?? "")
       if (earlier !== undefined) {
         const { identity: _, ...others } = earlier

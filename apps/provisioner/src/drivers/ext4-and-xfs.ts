@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import { type Directory, errorOf } from "../disk/directory.ts"
 import { givenDirectory, outputOf, runProgram } from "../disk/run-program.ts"
 import { Refused, UnknownOutcome } from "./driver.ts"
-import { projectQuotas } from "./project-quotas.ts"
+import { projectQuotas, rootWithProject } from "./project-quotas.ts"
 import type { QuotaSystem } from "./quota-system.ts"
 import { limitsOf, readQuotaTable } from "./quota-table.ts"
 
@@ -68,10 +68,7 @@ export const projectQuotaSystem = (
       if (options !== undefined && !options.includes("prjquota"))
         return yield* new Refused({ step, detail: "are counted, but limits are not enforced: mount with prjquota" })
       const { id, inherits } = yield* project(root)
-      if (id !== 0 || inherits) {
-        const found = `the root has the project ID ${id}${inherits ? ", which new directories inherit" : ""}`
-        return yield* new Refused({ step, detail: `${found}: choose a root with ID 0 and without the flag P` })
-      }
+      if (id !== 0 || inherits) return yield* rootWithProject(step, id, inherits)
     }),
   }
 }

@@ -2,8 +2,8 @@
 import { Effect } from "effect"
 import type { Directory } from "../disk/directory.ts"
 import { givenDirectory, outputOf } from "../disk/run-program.ts"
-import { Conflict, type DriverError, Refused, UnknownOutcome } from "./driver.ts"
-import { projectQuotas } from "./project-quotas.ts"
+import { Conflict, type DriverError, UnknownOutcome } from "./driver.ts"
+import { projectQuotas, rootWithProject } from "./project-quotas.ts"
 import type { QuotaSystem } from "./quota-system.ts"
 import { limitsOf, readQuotaTable } from "./quota-table.ts"
 
@@ -49,20 +49,17 @@ export const lustreSystem = (mount: string, projectIds: QuotaSystem["projectIds"
       set: (id, quotas) => {
         const { spaceSoft, spaceHard, inodesSoft, inodesHard } = quotas
         const [soft, hard, fileSoft, fileHard] = limitsOf(quotas)
-        // Any limit that is set, even 0, replaces the default quota: for space or for inodes, whichever it is of.
+        // A limit of space, even 0, replaces the default quota for space, and one of inodes that for inodes. So a kind without limits
+        // has no options.
         const space = (spaceSoft ?? spaceHard) === undefined ? [] : ["-b", soft, "-B", hard]
         const inodes = (inodesSoft ?? inodesHard) === undefined ? [] : ["-i", fileSoft, "-I", fileHard]
         return Effect.asVoid(lfs(["setquota", "-p", String(id), ...space, ...inodes, mount]))
       },
     }),
+    // A client does not see whether the servers enforce project quotas.
     check: (root) =>
       Effect.flatMap(project(root), ({ id, inherits }) =>
-        id === 0 && !inherits
-          ? Effect.void
-          : Effect.fail(new Refused({ step: `lfs project -d ${root.path}`, detail: inherited(id) })),
+        id === 0 && !inherits ? Effect.void : Effect.fail(rootWithProject(`lfs project -d ${root.path}`, id, inherits)),
       ),
   }
 }
-
-const inherited = (id: number) =>
-  `the root has the project ID ${id}, which new directories inherit, and a rename out of it is impossible: choose a root with ID 0`

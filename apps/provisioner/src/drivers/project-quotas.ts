@@ -17,6 +17,12 @@ export interface ProjectIds {
 
 const maxProjectId = 2 ** 32 - 2
 
+/** A root that passes a project ID on, in which directories cannot be renamed freely. */
+export const rootWithProject = (step: string, id: number, inherits: boolean) => {
+  const found = `the root has the project ID ${id}${inherits ? ", which new directories inherit" : ""}`
+  return new Refused({ step, detail: `${found}: choose a root with ID 0 and without the flag P` })
+}
+
 /** The range, or `Refused`: 0 is the ID of everything without one. */
 export const projectIdRange = ({
   first = 1_000_000_000,

@@ -21,7 +21,7 @@ export interface Place {
 export interface QuotaSystem {
   readonly name: string
   readonly capabilities: Capabilities
-  /** Called when the driver is opened. Fails unless quotas are on, and the root passes no project ID on. */
+  /** Called when the driver is opened. Fails if quotas are seen to be off, or if the root passes a project ID on. */
   readonly check?: (root: Directory) => Effect.Effect<void, DriverError>
   /** Equivalent limits in the form that the system stores, for example without a soft one that equals the hard one. */
   readonly normalise?: (quotas: Quotas) => Quotas

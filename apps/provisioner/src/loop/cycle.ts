@@ -14,6 +14,8 @@ import { type ActResult, type ItemResult, perform, type SendReport } from "./per
 /** The age of a list, in milliseconds, above which nothing is removed: a Terminate order may have ended since. */
 const maxAgeForRemoval = 120_000
 
+const removeUntil = ({ readAfter }: EntryList): number => readAfter + maxAgeForRemoval
+
 /** Which entries a command is for. */
 export interface Scope {
   readonly system?: string | undefined
@@ -34,7 +36,7 @@ export interface CycleOutcome {
   readonly results: ReadonlyArray<ItemResult>
   /** Entries that wait for a list that was read after their report, which this cycle may have sent. */
   readonly awaitingList: number
-  /** Entries for which nothing was planned, because the list was read before their report or is too old for their removal. */
+  /** Entries that wait for a newer list: this one was read before their report, or is too old for their removal. */
   readonly waiting: number
   /** When, in milliseconds of `elapsedMillis`, the first failed item is tried again that does not wait for a list. */
   readonly retryAt: number | undefined
@@ -77,7 +79,7 @@ export const makeCycles = Effect.fnUntraced(function* (about: {
     const seen = memory.unsettledOf(entries).filter((entry) => !held.has(keyOf(entry)))
     const observations = yield* observeAll(seen, systems)
     yield* rememberSeen(seen, observations, journal)
-    const mayRemove = now() - list.readAfter <= maxAgeForRemoval
+    const mayRemove = now() <= removeUntil(list)
     const limits = { ...settings, maxRemovals: removalsLeft, mayRemove }
     const planned = plan({ list, entries, observations, journal: journal.items, held, settings: limits })
     // They wait for a newer list, which may have the same entries.
@@ -113,10 +115,11 @@ export const makeCycles = Effect.fnUntraced(function* (about: {
     const held = entries.filter((entry) => memory.holdOf(entry, list) !== undefined)
     const awaitingList = held.filter(awaitsList).length
     const { planned, seen, lateRemovals } = yield* observeAndPlan(list, entries, new Set(held.map(keyOf)))
-    const waiting = awaitingList + lateRemovals
-    yield* confirm({ plan: planned, waiting })
+    const waitingBefore = awaitingList + lateRemovals
+    yield* confirm({ plan: planned, waiting: waitingBefore })
 
-    const results = yield* perform(planned.items, about)
+    const results = yield* perform(planned.items, { ...about, removeUntil: removeUntil(list) })
+    const waiting = waitingBefore + planned.items.filter(({ acts }) => acts.length > 0).length - results.length
     for (const result of results) memory.record(result)
     removalsLeft -= results.filter(({ item }) => item.sign === "-").length
     memory.keepRetries(new Set([...held, ...results.map(({ item }) => item)].map(({ itemId }) => itemId)))

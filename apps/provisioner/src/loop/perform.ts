@@ -2,6 +2,7 @@
  * Carries out a plan's acts, reports to Waldur included. Except for folders, which are only ever made, the journal has each act's
  * intent before it and its outcome after it.
  */
+import { elapsedMillis } from "@cscs/http-transport"
 import type { ReportOutcome } from "@cscs/waldur-client"
 import { Cause, Effect, Exit } from "effect"
 import type { Driver, DriverError, Outcome } from "../drivers/driver.ts"
@@ -41,12 +42,17 @@ export interface Performing {
   readonly journal: Journal
   readonly send: SendReport
   readonly onAct: (result: ActResult) => Effect.Effect<void>
+  /** When, in milliseconds of `elapsedMillis`, the list is too old to remove anything because of it. */
+  readonly removeUntil: number
 }
 
 /** How many items, folders excepted, are performed concurrently. */
 const atOnce = 8
 
-/** Carries out a plan: first the folders of tenants and customers, in list order, then the other items. Fails only if the journal does. */
+/**
+ * Carries out a plan: first the folders of tenants and customers, in list order, then the other items. Removals that are due too
+ * late have no result. Fails only if the journal does.
+ */
 export const perform = Effect.fn("perform")(function* (
   items: ReadonlyArray<PlanItem>,
   performing: Performing,
@@ -56,8 +62,13 @@ export const perform = Effect.fn("perform")(function* (
   const others = items.filter((item) => !isFolder(item) && item.acts.length > 0)
   // Their order does not matter: no act renames another item's directory along, and if another directory is still at an item's
   // path, the driver fails with `Conflict`, and a later cycle tries again.
-  const rest = yield* Effect.forEach(others, (item) => performItem(item, performing), { concurrency: atOnce })
-  return [...folders, ...rest]
+  const inTime = Effect.fnUntraced(function* (item: PlanItem) {
+    const isRemoval = item.acts.some(({ act }) => act === "trash")
+    if (isRemoval && (yield* elapsedMillis) > performing.removeUntil) return []
+    return [yield* performItem(item, performing)]
+  })
+  const rest = yield* Effect.forEach(others, inTime, { concurrency: atOnce })
+  return [...folders, ...rest.flat()]
 })
 
 const performItem = Effect.fnUntraced(function* (

@@ -1,11 +1,12 @@
 import { existsSync, mkdirSync } from "node:fs"
 import { elapsedMillis } from "@cscs/http-transport"
 import { Effect } from "effect"
+import { TestClock } from "effect/testing"
 import { expect, test } from "vitest"
 import { notDoneIn } from "../../src/cli/apply.ts"
 import { type Driver, UnknownOutcome } from "../../src/drivers/driver.ts"
-import { anEntry, executing, itemId, order, waiting } from "../an-entry.ts"
-import { aSite } from "./a-site.ts"
+import { anEntry, aTenant, executing, itemId, order, waiting } from "../an-entry.ts"
+import { aList, aSite } from "./a-site.ts"
 
 const created = anEntry({ status: "pending", ...executing })
 /** Milliseconds: older than anything that a test reports. */
@@ -84,6 +85,27 @@ test("nothing is removed because of a list that is minutes old: the removal coun
   const [outcome] = await site.session({ age: 10 * old })([[removing]])
   expect(outcome).toMatchObject({ results: [], waiting: 1 })
   expect(site.reports).toEqual([])
+})
+
+test("a removal whose list becomes too old during the cycle waits for a newer list", async () => {
+  const site = aSite()
+  await site.session()([[anEntry()]])
+  const slow = (driver: Driver): Driver => ({
+    ...driver,
+    ensureFolder: (path, mode) => Effect.tap(driver.ensureFolder(path, mode), () => TestClock.adjust("3 minutes")),
+  })
+  const removing = anEntry({ status: "removing", ...executing })
+  const twoCycles = Effect.gen(function* () {
+    const cycle = yield* site.start({ driver: slow })
+    const late = yield* cycle(aList([aTenant({ path: "/capstor/other/cscs" }), removing], 0))
+    return [late, yield* cycle(aList([removing], yield* elapsedMillis))]
+  })
+  const outcomes = await Effect.runPromise(Effect.scoped(twoCycles).pipe(Effect.provide(TestClock.layer())))
+  expect(outcomes.map(({ results, waiting }) => [results.map(({ item }) => item.sign), waiting])).toEqual([
+    [["+"], 1],
+    [["-"], 0],
+  ])
+  expect(site.reports.map(({ act }) => act)).toEqual(["done"])
 })
 
 test("a removal that an old list holds back is carried out with the first recent one, even if no check is due", async () => {

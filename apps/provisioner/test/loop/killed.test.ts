@@ -34,7 +34,7 @@ const killedAfter = async (site: Site, act: "create" | "trash" | "done", entry: 
   writeFileSync(journal, left)
 }
 
-test("a directory that was made and then lost is not made again, wherever the provisioner was killed before", async () => {
+test("a directory that was made and then lost is not made again, whichever act the provisioner was killed after", async () => {
   for (const act of ["create", "done"] as const) {
     const site = aSite()
     await killedAfter(site, act, created)

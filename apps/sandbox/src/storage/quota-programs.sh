@@ -1,7 +1,7 @@
 #!/bin/sh
 # lfs, setquota, quota, chattr, lsattr and xfs_quota for project quotas, as their man pages describe them. Their state is in the
 # folder $STATE. A shell script, because a test starts hundreds of them, and Node takes fifty times as long to start.
-#   project/<inode>   "<ID> <P or ->" of a directory
+#   project/<inode>   "<ID> <P or -> <time of birth>" of a directory, the last only if a program has written it
 #   limits/<ID>       soft and hard KiB, soft and hard inodes; "-" if never set (Lustre)
 #   used/<ID>         KiB and inodes
 #   default           the limits that apply to an ID without its own, for space and for inodes (Lustre)
@@ -53,13 +53,16 @@ valid_id() {
 # These functions set variables, because each $(…) starts another process.
 find_project() {
   [ -d "$1" ] || fail 2 "$program: failed to stat $1: No such file or directory"
-  inode=$(stat -L -c %i "$1") id=0 flag=-
-  [ ! -f "$STATE/project/$inode" ] || read -r id flag <"$STATE/project/$inode"
+  found=$(stat -L -c '%i %.9W' "$1") id=0 flag=- known=""
+  inode=${found% *} birth=${found#* }
+  [ ! -f "$STATE/project/$inode" ] || read -r id flag known <"$STATE/project/$inode"
+  # A deleted directory's inode may be used again.
+  [ "${known:-$birth}" = "$birth" ] || id=0 flag=-
 }
 tie() {
   valid_id "$2"
   find_project "$1"
-  echo "$2 P" >"$STATE/project/$inode"
+  echo "$2 P $birth" >"$STATE/project/$inode"
 }
 mounted() {
   [ "$1" = "$mount" ] || fail 22 "$program: invalid mount point '$1': Invalid argument"

@@ -156,7 +156,8 @@ export const settingKeys = {
   }),
   keycloakClientId: key("auth.keycloak_client_id", text, {
     variable: "CSCS_KEYCLOAK_CLIENT_ID",
-    description: "The proxy's client ID there. Required while authentication is on, unless `auth.audience` is given.",
+    description:
+      "The proxy's client ID there. Required while authentication is on, unless `auth.mode` is `jwt` and `auth.audience` is given.",
   }),
   keycloakClientSecret: key("auth.keycloak_client_secret", secret, {
     variable: "CSCS_KEYCLOAK_CLIENT_SECRET",

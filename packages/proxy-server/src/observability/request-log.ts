@@ -111,7 +111,7 @@ const nodeResponse = (c: HonoContext): ServerResponse | undefined => {
 }
 
 /** Maximum length of a shown value: a snapshot's id fits. */
-const shownValue = 80
+const maxValueLength = 80
 
 /** A query as sent, without unknown parameters. */
 const shownQuery = (url: string, known: ReadonlySet<string>): string => {
@@ -121,7 +121,7 @@ const shownQuery = (url: string, known: ReadonlySet<string>): string => {
   for (const pair of url.slice(begin + 1).split("&", maxParameters)) {
     const equals = pair.indexOf("=")
     if (!known.has(equals < 0 ? pair : pair.slice(0, equals))) continue
-    const longest = equals + 1 + shownValue
+    const longest = equals + 1 + maxValueLength
     shown.push(pair.length > longest ? `${pair.slice(0, longest)}…` : pair)
   }
   return shown.join("&")

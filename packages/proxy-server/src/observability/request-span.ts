@@ -60,12 +60,12 @@ export const requestSpans = (routeOf: (path: string) => string | undefined): Eff
 const methods = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"])
 
 /** Maximum length of a shown path. */
-const shownPath = 200
+const maxPathLength = 200
 
 /** A URL's path as sent, so that it contains no line break; truncated, because callers can send any path. */
 export const pathOf = (url: string): string => {
   const begin = url.indexOf("/", "https://".length)
   const end = url.indexOf("?", begin)
   const path = end < 0 ? url.slice(begin) : url.slice(begin, end)
-  return path.length > shownPath ? `${path.slice(0, shownPath)}…` : path
+  return path.length > maxPathLength ? `${path.slice(0, maxPathLength)}…` : path
 }

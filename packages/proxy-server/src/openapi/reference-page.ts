@@ -16,7 +16,7 @@ export const referencePaths: ReadonlyArray<string> = [
   ...["start.js", ...Object.keys(assets)].map((name) => `/docs/${name}`),
 ]
 
-/** The build puts the assets beside the package; in the workspace they come from the development dependency. */
+/** The build puts the assets beside the built code; in the workspace they come from the development dependency. */
 const assetPath = (name: string): string => {
   const packaged = fileURLToPath(new URL(`./swagger-ui/${name}`, import.meta.url))
   return existsSync(packaged) ? packaged : createRequire(import.meta.url).resolve(`swagger-ui-dist/${name}`)

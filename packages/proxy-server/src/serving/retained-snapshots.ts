@@ -1,9 +1,9 @@
 /** Keeps replaced snapshots for callers that are walking through their pages. */
 import type { TimedSnapshot } from "../snapshot/snapshot.ts"
 
-/** Milliseconds for which the pages of a replaced snapshot remain available to a walk. */
+/** Milliseconds for which the pages of a replaced snapshot remain available to a walk, at least. */
 export const walkTime = 5 * 60 * 1000
-/** Minimum number of retained snapshots, including the newest, however often Waldur changes. */
+/** Minimum number of retained snapshots, including the newest, however long ago they were replaced. */
 const minRetained = 3
 
 const idOf = ({ snapshot }: TimedSnapshot): string => snapshot.entries.id
