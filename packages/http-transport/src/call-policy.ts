@@ -71,7 +71,7 @@ export const makeCallPolicy = Effect.fnUntraced(function* (
       ),
     )
     const mayRepeat = ({ unsent }: TransportFailure) => isIdempotent || unsent === true
-    // The deadline is inside the breaker, which counts a passed one as a failure but ignores an interruption.
+    // The deadline is inside the breaker, which counts its expiry as a failure; an interruption from outside would be ignored.
     const withRepeats = Effect.retry(once, { schedule, while: mayRepeat }).pipe(
       within(deadline, () => `no success within the deadline of ${display(deadline)}${last}`),
     )

@@ -11,8 +11,8 @@ interface FetchOptions {
   readonly proxyTo: ProxyTo
   readonly tls?: TlsProfile
   /**
-   * Milliseconds to establish a connection, including proxy and TLS. Through an HTTP proxy: for its tunnel, and again for
-   * the upstream's TLS.
+   * Milliseconds to establish a connection, including TLS. Through a proxy: for the tunnel, and again for the upstream's
+   * TLS.
    */
   readonly connectTimeout: number
   /** Maximum number of connections to the upstream. */

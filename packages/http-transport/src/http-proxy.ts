@@ -77,8 +77,8 @@ export const httpProxyPool = (proxy: URL, tls: UpstreamTls, limits: PoolLimits, 
 }
 
 /**
- * Whether a request is sent to the proxy in absolute form and forwarded by it. All other requests use a tunnel, in which
- * the proxy can neither read nor write.
+ * Whether a request is sent to the proxy in absolute form and forwarded by it. All other requests use a tunnel:
+ * what the proxy receives of them is for the upstream.
  */
 export const isForwarded = (url: string, proxy: URL): boolean =>
   /^https?:$/.test(proxy.protocol) && URL.canParse(url) && new URL(url).protocol === "http:"
@@ -109,7 +109,7 @@ const openTunnel = (
       reject(failure)
     }
     const timer = setTimeout(() => end(new ProxyHandshakeError(`no tunnel within ${timeout / 1000} s`)), timeout)
-    const closed = () => end(new ProxyHandshakeError("it closed the connection without a response to CONNECT"))
+    const closed = () => end(new ProxyHandshakeError("it closed the connection without a complete response to CONNECT"))
     const reader = responseReader()
     const read = (socket: Socket) => (chunk: Buffer) => {
       const response = reader(chunk)
@@ -136,19 +136,21 @@ const openTunnel = (
 /** Parses the response to CONNECT. Returns the bytes after a success, an error, or `undefined` while incomplete. */
 const responseReader = (): ((chunk: Buffer) => { readonly rest: Buffer } | Error | undefined) => {
   let text = ""
+  /** Bytes of headers so far. The body of a refusal does not count. */
   let bytes = 0
   return (chunk) => {
-    bytes += chunk.length
-    if (bytes > maxHeaderBytes) {
-      return new ProxyHandshakeError(`the response to CONNECT has more than ${maxHeaderBytes} bytes of headers`)
-    }
     text += chunk.toString("latin1")
     for (;;) {
       const blank = /\r?\n\r?\n/.exec(text)
+      const end = blank === null ? text.length : blank.index + blank[0].length
+      if (bytes + end > maxHeaderBytes) {
+        return new ProxyHandshakeError(`the response to CONNECT has more than ${maxHeaderBytes} bytes of headers`)
+      }
       if (blank === null) return undefined
+      bytes += end
       const status = /^HTTP\/1\.[01] (\d{3})\b/.exec(text)?.[1]
       if (status === undefined) return new ProxyHandshakeError("the response to CONNECT is not HTTP")
-      text = text.slice(blank.index + blank[0].length)
+      text = text.slice(end)
       const isInterim = status.startsWith("1") && status !== "101"
       if (isInterim) continue
       if (status.startsWith("2")) return { rest: Buffer.from(text, "latin1") }

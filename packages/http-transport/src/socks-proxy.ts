@@ -34,7 +34,7 @@ export const socksConnector = (proxy: URL, tls: UpstreamTls, timeout: number): b
       socketOptions: { autoSelectFamilyAttemptTimeout: addressTimeout(patience) },
     })
     agent.proxy.host = unbracketed(agent.proxy.host ?? proxy.hostname)
-    // The agent needs a node:http request only to observe its end.
+    // Stands for a node:http request: the agent emits `proxy` on it, and destroys it when the socket times out.
     const request = Object.assign(new EventEmitter(), { destroy() {} }) as unknown as Parameters<
       SocksProxyAgent["connect"]
     >[0]

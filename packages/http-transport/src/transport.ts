@@ -28,7 +28,7 @@ export interface TransportOptions extends CallPolicyOptions {
    */
   readonly proxy?: string | EnvironmentProxies
   readonly tls?: TlsProfile
-  /** For a connection, including proxy and TLS. Default 10 seconds. */
+  /** For a connection, including TLS; through a proxy for the tunnel, and again for the upstream's TLS. Default 10 seconds. */
   readonly connectTimeout?: Duration.Input
   /** Maximum number of connections. Default 16. */
   readonly connections?: number

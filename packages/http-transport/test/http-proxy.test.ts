@@ -221,6 +221,7 @@ describe("a tunnel through an HTTP proxy", () => {
     { status: "302 Found\r\nLocation: http://login.example.org/", reported: "the response to CONNECT is 302 Found" },
     { status: "101 Switching Protocols", reported: "the response to CONNECT is 101 Switching Protocols" },
     { status: "407 x", reported: "the response to CONNECT is 407 Proxy Authentication Required" },
+    { status: `403 x\r\n\r\n${"x".repeat(20_000)}`, reported: "the response to CONNECT is 403 Forbidden" },
     { status: "503 x\r\nContent-Length: 100000", reported: "the response to CONNECT is 503 Service Unavailable" },
     { status: "999 x", reported: "the response to CONNECT is 999" },
     { status: "20 x", reported: "the response to CONNECT is not HTTP" },

@@ -123,20 +123,22 @@ describe("failures through a SOCKS proxy", () => {
     }),
   )
 
-  it.live("for an upstream name without an address are dns if resolved locally, proxy if by the proxy", () =>
-    Effect.gen(function* () {
-      const proxy = yield* recordingSocksProxy()
-      const reason = (scheme: string) =>
-        Effect.gen(function* () {
-          const transport = yield* open("http://no-such-host.invalid/", `${scheme}://127.0.0.1:${proxy.port}`)
-          return (yield* Effect.flip(transport.call(call))).reason
-        })
-      assert.strictEqual(yield* reason("socks5"), "dns")
-      assert.strictEqual(yield* reason("socks4"), "dns")
-      assert.deepStrictEqual(proxy.asked, [])
-      assert.strictEqual(yield* reason("socks5h"), "proxy")
-      assert.strictEqual(yield* reason("socks4a"), "proxy")
-    }),
+  it.live(
+    "for an upstream name without an address have the reason dns if this machine resolves it, proxy if the proxy does",
+    () =>
+      Effect.gen(function* () {
+        const proxy = yield* recordingSocksProxy()
+        const reason = (scheme: string) =>
+          Effect.gen(function* () {
+            const transport = yield* open("http://no-such-host.invalid/", `${scheme}://127.0.0.1:${proxy.port}`)
+            return (yield* Effect.flip(transport.call(call))).reason
+          })
+        assert.strictEqual(yield* reason("socks5"), "dns")
+        assert.strictEqual(yield* reason("socks4"), "dns")
+        assert.deepStrictEqual(proxy.asked, [])
+        assert.strictEqual(yield* reason("socks5h"), "proxy")
+        assert.strictEqual(yield* reason("socks4a"), "proxy")
+      }),
   )
 
   it.live("have the reason proxy if the upstream refuses the proxy", () =>

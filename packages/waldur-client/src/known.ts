@@ -20,7 +20,7 @@ interface Index {
   readonly ordered: ReadonlyArray<string>
 }
 
-/** Parsed pages by the digest of their bytes. Equal rows are the objects of the read that they are kept with. */
+/** Parsed pages by the digest of their bytes. A row that equals one of the read with which they are kept is the same object. */
 type Pages = ReadonlyMap<string, Rows>
 
 /** The pages that a read consists of. */
@@ -112,7 +112,7 @@ export const withKnownRows = Effect.fnUntraced(function* (
       return
     }
     const key = rowKey(row)
-    const previous = key === undefined || ambiguous.has(key) ? there : last[places.get(key) ?? position]
+    const previous = key === undefined || ambiguous.has(key) ? there : last[places.get(key) ?? -1]
     const same = isIdentical(row, previous) ? previous : row
     if (same !== there) isChanged = true
     if (key !== rowKey(there)) isMoved = true
@@ -137,7 +137,8 @@ const orderedIn = Effect.fnUntraced(function* (rows: Rows, places: Index["places
 
 /**
  * `last`, with each row that differs replaced by the one of `replacements` with the same uuid; new ones come last.
- * `last` itself if nothing differs. The cost is that of `replacements`, and one copy of the list.
+ * `last` itself if nothing differs. The cost is that of `replacements`, one copy of the list, and with a new
+ * row one of its index.
  *
  * @param replacements each identity once; rows without a usable uuid cannot be matched and are skipped
  */
@@ -174,7 +175,7 @@ export const withChanges = Effect.fnUntraced(function* (last: Rows, replacements
 /**
  * Keeps the pages of a read with its rows, for the next one.
  *
- * @param last the rows of the read before, whose pages of a full read are kept if `all` is missing
+ * @param last the rows of the previous read; its pages of a full read are kept on if `all` is missing
  */
 export const keepPages = (
   rows: Rows,

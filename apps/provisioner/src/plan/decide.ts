@@ -19,7 +19,7 @@ export type Decision =
   | { readonly kind: "trash" }
   | {
       readonly kind: "nothing"
-      /** An operator must resolve this if it persists. */
+      /** What an operator must resolve if it persists. `removed-but-present` only if the journal still has the directory. */
       readonly alert?: "order-ended-early" | "removal-without-order" | "removed-but-present"
     }
 
@@ -37,7 +37,8 @@ export const orderStateOf = (entry: StorageEntry): OrderState =>
 interface Row {
   readonly status?: ReadonlyArray<EntryStatus>
   readonly order?: OrderState
-  readonly owner?: "organization"
+  /** Whether it is the entry of a tenant or customer. */
+  readonly isParent?: true
   readonly decide: (entry: StorageEntry) => Decision
 }
 
@@ -50,8 +51,8 @@ const newQuotas = ({ quotas, newQuotas }: StorageEntry) => (newQuotas === undefi
 
 /** In the order of the document. */
 export const decisions: ReadonlyArray<Row> = [
-  { owner: "organization", status: ["pending"], decide: () => ({ kind: "parent" }) },
-  { owner: "organization", decide: nothing() },
+  { isParent: true, status: ["pending"], decide: () => ({ kind: "parent" }) },
+  { isParent: true, decide: nothing() },
   { status: ["pending", "updating", "removing", "error"], order: "waiting", decide: () => ({ kind: "review" }) },
   { status: ["pending"], order: "executing", decide: keep("report") },
   { status: ["pending"], decide: nothing() },
@@ -72,7 +73,7 @@ export const decide = (entry: StorageEntry): Decision => {
   const order = orderStateOf(entry)
   const row = decisions.find(
     (row) =>
-      (row.owner === undefined || !isOfResource(entry)) &&
+      (row.isParent === undefined || !isOfResource(entry)) &&
       (row.status === undefined || row.status.includes(entry.status)) &&
       (row.order === undefined || row.order === order),
   )

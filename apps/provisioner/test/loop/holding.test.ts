@@ -23,12 +23,12 @@ test("after a report, an item is left unchanged until a list from after the repo
   ])
 })
 
-test("an order that is not approved is all that an operator is needed for, if its directory is as listed", async () => {
+test("an operator is needed only for the order that is not approved, once its directory is made as listed", async () => {
   const active = anEntry({ ...waiting })
   const policy = () => ({ verdict: "wait", reason: "by hand" }) as const
   const [first, second] = await aSite().session({ settings: { policy } })([[active], [active]])
   expect(first?.plan.items).toMatchObject([{ sign: "+", note: "not approved: by hand" }])
-  // `apply` ends with 1 each time, although the directory is made.
+  // One item is not done each time, so `apply` fails, although the directory is made.
   expect([first, second].map((outcome) => outcome && notDoneIn(outcome))).toEqual([1, 1])
   expect(second?.plan.items).toMatchObject([{ sign: "!", note: "not approved: by hand", isOnlyOrder: true }])
 })
@@ -43,7 +43,7 @@ test("a report of unknown outcome is not repeated before a newer list", async ()
 test.each([
   [120, 120],
   [86_400, 3600],
-])("a report for which Waldur asks to wait %i seconds is sent again after %i", async (retryAfter, expected) => {
+])("a report for which Waldur asks to wait %i seconds is due again after %i", async (retryAfter, expected) => {
   const site = aSite()
   const waits = anEntry({ status: "pending", ...waiting })
   const respond = () => ({ _tag: "unknown", detail: "503", retryAfter }) as const
@@ -153,7 +153,7 @@ test("a directory follows a list that returns to an earlier state, even if no ch
   const removing = anEntry({ status: "removing", ...executing })
   for (const between of [renamed, removing]) {
     const site = aSite()
-    // The order was cancelled while the directory was moved.
+    // For `removing`: the order was cancelled while its directory was moved to the trash, so its report is refused.
     await site.session({ settings, respond: () => ({ _tag: "otherState", detail: "409" }) })([
       [anEntry()],
       [anEntry()],

@@ -12,7 +12,10 @@ export const linesType = "application/x-ndjson"
 /** Whether the caller prefers the whole list, one entry per line, to a page. */
 export const wantsLines = (c: Context): boolean => preferred(c, "Accept", ["application/json", linesType]) === linesType
 
-/** Of the oldest part that the response may contain: a guard of another system does not make it old. */
+/**
+ * The `Age` header: the age of the oldest entries that the response may contain. Those that a guard keeps for another system do
+ * not count.
+ */
 const ageOf = (taken: TimedSnapshot, slugs: ReadonlyArray<string>, now: number): string =>
   String(Math.max(0, Math.floor((now - oldestReadAt(taken, slugs)) / 1000)))
 
@@ -44,7 +47,7 @@ export const pageResponse = (c: Context, page: CodedPage, taken: TimedSnapshot, 
   return isUnchanged ? new Response(null, { status: 304, headers: all }) : new Response(body, { headers: all })
 }
 
-/** The whole list as a stream: each block is made when the caller has read the previous one; none is buffered. */
+/** The whole list as a stream: each block is made when the caller has taken the previous one. */
 export const linesResponse = (c: Context, lines: StorageLines, taken: TimedSnapshot, now: number): Response => {
   const etag = `"${lines.digest}"`
   const headers = {
@@ -64,7 +67,7 @@ export const linesResponse = (c: Context, lines: StorageLines, taken: TimedSnaps
       },
       cancel: () => void blocks?.return?.(),
     },
-    // Nothing is made ahead: otherwise each caller that does not read would keep a block in memory.
+    // Nothing is made ahead: otherwise each caller that does not read would keep one more block in memory.
     { highWaterMark: 0 },
   )
   return new Response(stream, {
