@@ -96,6 +96,13 @@ test("a name that no entry can have, and a range without a GID, are problems", a
   expect(await policyOf(2000)).toBe("")
 })
 
+test("a state path that is no path is reported with the other problems", async () => {
+  onTestFinished(() => void vi.unstubAllEnvs())
+  vi.stubEnv("STATE_PATH", "/state\u0007")
+  const problems = await problemsOf({ CAPSTOR: { driver: "directory", root: "/d" } })
+  for (const path of ["state_path", "storage_systems.CAPSTOR"]) expect(problems).toContain(path)
+})
+
 test("a root is used as resolved, and project IDs may be strings", async () => {
   const { systems } = await load({
     a: { driver: "directory", root: "/disk/b/../a/" },

@@ -50,8 +50,8 @@ export interface Performing {
 const atOnce = 8
 
 /**
- * Carries out a plan: first the folders of tenants and customers, in list order, then the other items. Removals that are due too
- * late have no result. Fails only if the journal does.
+ * Carries out a plan: first the folders of tenants and customers, in list order, then removals, then the other items. Removals that
+ * are due too late have no result. Fails only if the journal does.
  */
 export const perform = Effect.fn("perform")(function* (
   items: ReadonlyArray<PlanItem>,
@@ -60,16 +60,19 @@ export const perform = Effect.fn("perform")(function* (
   const isFolder = ({ acts }: PlanItem) => acts[0]?.act === "folder"
   const folders = yield* Effect.forEach(items.filter(isFolder), (item) => performItem(item, performing))
   const others = items.filter((item) => !isFolder(item) && item.acts.length > 0)
-  // Their order does not matter: no act renames another item's directory along, and if another directory is still at an item's
+  // Any order is safe: no act renames another item's directory along, and if another directory is still at an item's
   // path, the driver fails with `Conflict`, and a later cycle tries again.
   const inTime = Effect.fnUntraced(function* (item: PlanItem) {
-    const isRemoval = item.acts.some(({ act }) => act === "trash")
-    if (isRemoval && (yield* elapsedMillis) > performing.removeUntil) return []
+    if (isRemoval(item) && (yield* elapsedMillis) > performing.removeUntil) return []
     return [yield* performItem(item, performing)]
   })
-  const rest = yield* Effect.forEach(others, inTime, { concurrency: atOnce })
+  // Removals first: behind slow acts, such as calls that time out, their list could be too old in each cycle.
+  const inOrder = [...others.filter(isRemoval), ...others.filter((item) => !isRemoval(item))]
+  const rest = yield* Effect.forEach(inOrder, inTime, { concurrency: atOnce })
   return [...folders, ...rest.flat()]
 })
+
+const isRemoval = ({ acts }: PlanItem) => acts.some(({ act }) => act === "trash")
 
 const performItem = Effect.fnUntraced(function* (
   item: PlanItem,

@@ -245,7 +245,11 @@ const planRemoval = (planning: Planning, { whereabouts, atPath }: Found): PlanIt
     // A Create for which no directory was ever made.
     return item(planning, "~", reportDone(entry))
   }
-  if (whereabouts.at === "trash") return item(planning, "~", reportDone(entry))
+  if (whereabouts.at === "trash") {
+    // What an earlier order removed may have been copied back, without a mark.
+    if (atPath !== null && whereabouts.order !== order) return needsOperator(planning, foreign(atPath, planning))
+    return item(planning, "~", reportDone(entry))
+  }
   const other = claims.otherBelow(whereabouts.path, itemId)
   if (other !== undefined) return needsOperator(planning, contains(other))
   if (!input.settings.mayRemove) return undefined

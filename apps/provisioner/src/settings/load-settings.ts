@@ -76,7 +76,8 @@ export const loadSettings = Effect.fn("loadSettings")(function* (
     required("proxy.client_id", clientId, "the client's ID")
     required("proxy.client_secret", clientSecret, "the client's secret")
   }
-  const statePath = resolve(values.statePath)
+  // After a problem, a value is missing whatever its type.
+  const statePath = resolve(values.statePath ?? "")
   const systems = yield* systemsOf(values, statePath, wrong, read.has)
   const { minGid, maxGid } = values
   if (minGid !== undefined && maxGid !== undefined && minGid > maxGid)

@@ -183,6 +183,19 @@ test("a removal is not reported while a copy of the directory that was restored 
   expect([existsSync(site.prefix + path), trashOf(site)]).toEqual([true, [name]])
 })
 
+test("nor while a copy of it without the mark is there, unless this order has moved the directory itself to the trash", async () => {
+  const site = aSite()
+  await site.session()([[anEntry()], [removing]])
+  const [name = ""] = trashOf(site)
+  execFileSync("cp", ["-r", join(site.prefix, "capstor/.cscs-trash", name), site.prefix + path])
+  const later = JSON.parse(JSON.stringify(removing).replaceAll(order, "2".repeat(32)))
+  const [, outcome] = await site.session()([[anEntry()], [later]])
+  expect(outcome?.plan.items.map(({ sign }) => sign)).toEqual(["!"])
+  expect(reported(site)).toEqual(["done"])
+  await site.session()([[removing]])
+  expect(reported(site)).toEqual(["done", "done"])
+})
+
 test("a quota of 0, which file systems take as unlimited, is refused", async () => {
   const site = aSite()
   const [first] = await site.session()([[anEntry()]])

@@ -108,6 +108,23 @@ test("a removal whose list becomes too old during the cycle waits for a newer li
   expect(site.reports.map(({ act }) => act)).toEqual(["done"])
 })
 
+test("a removal does not wait behind directories whose making takes longer than its list is recent", async () => {
+  const site = aSite()
+  await site.session()([[anEntry()]])
+  const slow = (driver: Driver): Driver => ({
+    ...driver,
+    ensureDirectory: (listed) => Effect.tap(driver.ensureDirectory(listed), () => TestClock.adjust("3 minutes")),
+  })
+  const others = Array.from({ length: 10 }, (_, number) =>
+    anEntry({ itemId: itemId(10 + number), path: `/capstor/store/cscs/ethz/${number}` }),
+  )
+  const list = aList([...others, anEntry({ status: "removing", ...executing })], 0)
+  const oneCycle = Effect.flatMap(site.start({ driver: slow }), (cycle) => cycle(list))
+  const outcome = await Effect.runPromise(Effect.scoped(oneCycle).pipe(Effect.provide(TestClock.layer())))
+  expect([outcome.results.length, outcome.waiting]).toEqual([11, 0])
+  expect(site.reports.map(({ act }) => act)).toEqual(["done"])
+})
+
 test("a removal that an old list holds back is carried out with the first recent one, even if no check is due", async () => {
   const site = aSite()
   await site.session()([[anEntry()]])
