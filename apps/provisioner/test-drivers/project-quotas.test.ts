@@ -19,10 +19,10 @@ afterAll(() => {
 const prepared = (
   type: Type,
   projectIds = { first: 5000, last: 9999 },
-  at?: string,
+  configuredMount?: string,
 ): Subject & { readonly programs: QuotaPrograms } => {
   const folder = realpathSync(mkdtempSync(`${tmpdir()}/driver-`))
-  const mount = at ?? `${folder}/mount`
+  const mount = configuredMount ?? `${folder}/mount`
   const [root, registry] = [`${folder}/mount/root`, `${folder}/registry`]
   mkdirSync(root, { recursive: true, mode: 0o755 })
   const programs = installQuotaPrograms(folder, mount)
@@ -51,8 +51,8 @@ for (const type of ["lustre", "ext4", "xfs"] as const) {
   driverContract(type, async () => prepared(type))
 
   describe(`project quotas of ${type}`, () => {
-    const start = (projectIds?: { first: number; last: number }, at?: string) => {
-      const subject = prepared(type, projectIds, at)
+    const start = (projectIds?: { first: number; last: number }, configuredMount?: string) => {
+      const subject = prepared(type, projectIds, configuredMount)
       onTestFinished(() => subject.close())
       const act = <A>(work: (driver: Driver) => Effect.Effect<A, DriverError>): Promise<A> =>
         Effect.runPromise(Effect.scoped(Effect.flatMap(subject.open, work)))
@@ -176,14 +176,17 @@ for (const type of ["lustre", "ext4", "xfs"] as const) {
       const { act, failure, listed, programs } = start()
       await act((driver) => driver.ensureDirectory(listed("a")))
       const header = "Filesystem kbytes quota limit grace files quota limit grace"
-      for (const text of ["", header, `${header} /mount [4] 0 [100] - 1 0 0 -`, "/mount 4 0 976562500 - 1 0 1024 -"]) {
-        // `check` reads ID 0 of ext4 and XFS first.
-        programs.fault(type === "lustre" ? "lfs quota *" : "quota * 5000", {
-          what: "output",
-          text: text.replace(header, `${header}`),
-        })
+      const rowOf = (used: string, limit: string) => `${header}\\n/mount ${used} 0 ${limit} - 1 0 0 -`
+      // `check` reads ID 0 of ext4 and XFS first.
+      const print = (text: string) =>
+        programs.fault(type === "lustre" ? "lfs quota *" : "quota * 5000", { what: "output", text })
+      const bad = ["", header, rowOf("[4]", "100"), rowOf("4", "[100]"), "/mount 4 0 976562500 - 1 0 1024 -"]
+      for (const text of bad) {
+        print(text)
         expect((await failure((driver) => driver.usage(listed("a"))))._tag).toBe("UnknownOutcome")
       }
+      print(rowOf("4", "100"))
+      expect(await act((driver) => driver.usage(listed("a")))).toMatchObject({ bytes: 4096n, inodes: 1n })
     })
 
     test("usage is in bytes, also of a directory that is over its soft limit", async () => {

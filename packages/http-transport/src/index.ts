@@ -34,7 +34,7 @@ export {
 } from "./client-credentials.ts"
 export { addressTimeout, serverName } from "./connector.ts"
 export { cooperatively, turnIfDue } from "./cooperatively.ts"
-export { redactor, secretsOfUrl, urlForDisplay } from "./credentials.ts"
+export { redactor, urlForDisplay } from "./credentials.ts"
 export { elapsedMillis, elapsedOf } from "./elapsed.ts"
 export { type EnvironmentProxies, environmentProxies } from "./environment-proxies.ts"
 export {

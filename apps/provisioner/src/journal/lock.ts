@@ -23,7 +23,17 @@ export class NothingToLock extends Data.TaggedError("NothingToLock")<{
   }
 }
 
-export type LockFailed = Locked | NothingToLock
+/** The host permits no lock, for example because it has no free file descriptor. */
+export class LockUnavailable extends Data.TaggedError("LockUnavailable")<{
+  readonly directory: string
+  readonly reason: string
+}> {
+  override get message() {
+    return `${this.directory} cannot be locked: ${this.reason}`
+  }
+}
+
+export type LockFailed = Locked | LockUnavailable | NothingToLock
 
 /** Holds the lock of a directory, by its inode, until the scope ends. */
 export const holdLock = (directory: string): Effect.Effect<void, LockFailed, Scope.Scope> =>
@@ -36,7 +46,10 @@ export const holdLock = (directory: string): Effect.Effect<void, LockFailed, Sco
       }
       const { dev, ino } = found.success
       const server = createServer((socket) => socket.destroy())
-      server.once("error", () => resume(Effect.fail(new Locked({ directory }))))
+      server.once("error", ({ code, message }: NodeJS.ErrnoException) => {
+        const isHeld = code === "EADDRINUSE"
+        resume(Effect.fail(isHeld ? new Locked({ directory }) : new LockUnavailable({ directory, reason: message })))
+      })
       server.listen(`\0cscs-storage-provisioner-${dev}-${ino}`, () => resume(Effect.succeed(server.unref())))
     }),
     (server) => Effect.sync(() => server.close()),

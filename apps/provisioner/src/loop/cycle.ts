@@ -34,11 +34,11 @@ export interface CycleSettings extends Omit<PlanInput["settings"], "mayRemove"> 
 export interface CycleOutcome {
   readonly plan: Plan
   readonly results: ReadonlyArray<ItemResult>
-  /** Entries that wait for a list that was read after their report, which this cycle may have sent. */
+  /** Entries that wait after this cycle for a list that was read after their report, which it may have sent. */
   readonly awaitingList: number
-  /** Entries that wait for a newer list: this one was read before their report, or is too old for their removal. */
+  /** Entries that this cycle left out, because its list was read before their report or is too old for their removal. */
   readonly waiting: number
-  /** When, in milliseconds of `elapsedMillis`, the first failed item is tried again that does not wait for a list. */
+  /** In milliseconds of `elapsedMillis`: when the first retry is due of a failed item that does not wait for a list. */
   readonly retryAt: number | undefined
   /** Keys of the entries whose directories were looked at. */
   readonly seen: ReadonlySet<string>
@@ -82,12 +82,13 @@ export const makeCycles = Effect.fnUntraced(function* (about: {
     const mayRemove = now() <= removeUntil(list)
     const limits = { ...settings, maxRemovals: removalsLeft, mayRemove }
     const planned = plan({ list, entries, observations, journal: journal.items, held, settings: limits })
-    // They wait for a newer list, which may have the same entries.
     const keys = new Set(planned.items.map(({ key }) => key))
     const others = seen.filter((entry) => !keys.has(keyOf(entry)))
     const isLate = (entry: StorageEntry) => !mayRemove && decide(entry).kind === "trash"
+    // Late removals stay unsettled: the newer list that they wait for may have the same entries.
     for (const entry of others) if (!isLate(entry)) memory.settle(entry)
-    return { planned, seen: new Set(seen.map(keyOf)), lateRemovals: others.filter(isLate).length }
+    const isCertain = [...observations.values()].every((one) => !("_tag" in one) || one._tag !== "UnknownOutcome")
+    return { planned, seen: new Set(seen.map(keyOf)), lateRemovals: others.filter(isLate).length, isCertain }
   })
 
   /**
@@ -114,22 +115,31 @@ export const makeCycles = Effect.fnUntraced(function* (about: {
     const awaitsList = (entry: StorageEntry) => memory.holdOf(entry, list) === "list"
     const held = entries.filter((entry) => memory.holdOf(entry, list) !== undefined)
     const awaitingList = held.filter(awaitsList).length
-    const { planned, seen, lateRemovals } = yield* observeAndPlan(list, entries, new Set(held.map(keyOf)))
+    const { planned, seen, lateRemovals, isCertain } = yield* observeAndPlan(list, entries, new Set(held.map(keyOf)))
     const waitingBefore = awaitingList + lateRemovals
     yield* confirm({ plan: planned, waiting: waitingBefore })
 
     const results = yield* perform(planned.items, { ...about, removeUntil: removeUntil(list) })
-    const waiting = waitingBefore + planned.items.filter(({ acts }) => acts.length > 0).length - results.length
+    // Only a removal that is due too late has no result.
+    const tooLate = planned.items.filter(({ acts }) => acts.length > 0).length - results.length
     for (const result of results) memory.record(result)
     removalsLeft -= results.filter(({ item }) => item.sign === "-").length
     memory.keepRetries(new Set([...held, ...results.map(({ item }) => item)].map(({ itemId }) => itemId)))
     // An item that waits for a list has no time at which it is tried again.
     const retryAt = memory.nextRetry(entries.filter((entry) => !awaitsList(entry)).map(({ itemId }) => itemId))
-    // After any result the next cycle looks again.
-    const isIdle = results.length === 0 && held.length === 0 && lateRemovals === 0 && planned.items.every(isForLater)
+    const hasDone = results.length > 0 || held.length > 0
+    // The next cycle looks again after any result, and after a look that failed in passing.
+    const isIdle = !hasDone && lateRemovals === 0 && isCertain && planned.items.every(isForLater)
     idle = isIdle ? { entries: list.entries, counts: planned.counts } : undefined
     const reported = results.filter(({ wasReported }) => wasReported).length
-    return { plan: planned, results, awaitingList: awaitingList + reported, waiting, retryAt, seen }
+    return {
+      plan: planned,
+      results,
+      awaitingList: awaitingList + reported,
+      waiting: waitingBefore + tooLate,
+      retryAt,
+      seen,
+    }
   })
 })
 

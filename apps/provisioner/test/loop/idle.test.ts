@@ -3,8 +3,8 @@ import { syncBuiltinESMExports } from "node:module"
 import { join } from "node:path"
 import { Effect } from "effect"
 import { expect, onTestFinished, test } from "vitest"
-import type { Driver } from "../../src/drivers/driver.ts"
-import { anEntry, itemId } from "../an-entry.ts"
+import { type Driver, UnknownOutcome } from "../../src/drivers/driver.ts"
+import { anEntry, executing, itemId } from "../an-entry.ts"
 import { aSite } from "./a-site.ts"
 
 /** Counts the calls of each function of `node:fs` and `node:fs/promises` by this process, until the test ends. */
@@ -58,4 +58,21 @@ test("a cycle without a change looks once at the journal, and at nothing else, h
   await site.session({ driver: asListed, settings: { checkEvery: 3_600_000 }, onCycle })([entries, entries, entries])
   expect(seen.map(([asked]) => asked)).toEqual([5000, 0, 0])
   expect(seen.slice(1).map(([, calls]) => calls)).toEqual([{ statSync: 1 }, { statSync: 1 }])
+})
+
+test("a directory whose look failed in passing is looked at again with the next poll, though the list is the same", async () => {
+  let looks = 0
+  const failsOnce = (driver: Driver): Driver => ({
+    ...driver,
+    look: (listed, isChecked) =>
+      Effect.suspend(() =>
+        looks++ === 0
+          ? Effect.fail(new UnknownOutcome({ step: "look", detail: "EIO" }))
+          : driver.look(listed, isChecked),
+      ),
+  })
+  const list = [anEntry({ status: "pending", ...executing })]
+  const settings = { checkEvery: 3_600_000 }
+  const outcomes = await aSite().session({ driver: failsOnce, settings })([list, list])
+  expect(outcomes.map(({ plan }) => plan.items.map(({ sign }) => sign))).toEqual([["!"], ["+"]])
 })

@@ -32,7 +32,7 @@ if [ -f "$STATE/fault" ]; then
     fail) fail 1 "$text" ;;
     eintr) fail 4 "$program failed: Interrupted system call" ;;
     silent) exit 0 ;;
-    output) printf '%s\n' "$text" && exit 0 ;;
+    output) printf '%b\n' "$text" && exit 0 ;;
     # Until the test kills it, or for a minute.
     hang) exec sleep 60 ;;
     flood) exec yes "$text" ;;

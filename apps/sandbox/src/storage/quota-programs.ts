@@ -13,7 +13,7 @@ export type ProgramFault =
   | { readonly what: "late" }
   /** Does nothing and exits with 0, exits with 4, hangs for a minute, or kills itself. */
   | { readonly what: "silent" | "eintr" | "hang" | "die" }
-  /** Prints the text, one line, and exits with 0, or prints it forever. */
+  /** Prints the text, in which `\\n` begins a line, and exits with 0, or prints it forever. */
   | { readonly what: "output" | "flood"; readonly text: string }
 
 type Limits = readonly [softKib: number, hardKib: number, softInodes: number, hardInodes: number]

@@ -19,7 +19,11 @@ const checkPath = async (path: string): Promise<CheckResult> => {
   try {
     await access(directory, constants.W_OK | constants.X_OK)
   } catch (cause) {
-    return failed(name, inWords(cause), `Create ${directory}, owned by the proxy's user, with mode 0700.`)
+    return failed(
+      name,
+      inWords(cause),
+      `Make sure that ${directory} exists, belongs to the proxy's user and has mode 0700.`,
+    )
   }
   try {
     for (const one of [path, `${path}.tmp`]) await mustBeReplaceable(one)

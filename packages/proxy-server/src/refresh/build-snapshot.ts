@@ -20,7 +20,7 @@ import { type Chunk, chunkEncoder, type EntryTable, entryTable } from "../snapsh
 import { emptyOffering, type GuardedSystem, type Snapshot } from "../snapshot/snapshot.ts"
 import { type DecodedRows, type OwnOfferings, resourcesIn } from "./decoded-rows.ts"
 import { gidsInSnapshot } from "./gid-source.ts"
-import { type Lookups, readLists } from "./lookups.ts"
+import { type Lookups, listsOf } from "./lookups.ts"
 import {
   chunksOf,
   invisiblePathsOf,
@@ -55,7 +55,7 @@ export interface SnapshotWithTree {
  */
 export const buildSnapshot = Effect.fnUntraced(function* (input: SnapshotInput): Effect.fn.Return<SnapshotWithTree> {
   const { rows, lookups, model, offerings, invisibleOfferings, previous, change } = input
-  const hierarchy = { customers: readLists(lookups), gids: lookups.gids, settings: model, offerings }
+  const hierarchy = { customers: listsOf(lookups), gids: lookups.gids, settings: model, offerings }
   const invisiblePaths = yield* invisiblePathsOf(previous, invisibleOfferings)
   const protectedPaths = invisiblePaths.map(protectedBy)
   const kept = new Map<string, KeptSystem>()

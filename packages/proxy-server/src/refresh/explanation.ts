@@ -6,7 +6,7 @@ import { Effect } from "effect"
 import { Settings } from "../config/settings.ts"
 import type { Snapshot } from "../snapshot/snapshot.ts"
 import { decodeRows, neededBy, resourcesIn } from "./decoded-rows.ts"
-import { lookupSession, readLists } from "./lookups.ts"
+import { listsOf, lookupSession } from "./lookups.ts"
 import { protectedIn } from "./loss-guard.ts"
 import { type ReadResult, readOfferings, resourceQuery } from "./read-snapshot.ts"
 
@@ -37,7 +37,7 @@ export const inputReadNow = Effect.fnUntraced(function* (listed?: Snapshot) {
   const lookups = yield* session.resolve(yield* neededBy(decoded))
   const input: HierarchyInput = {
     decoded: yield* resourcesIn(decoded.rows),
-    customers: readLists(lookups),
+    customers: listsOf(lookups),
     gids: lookups.gids,
     settings: model,
     offerings: own,
@@ -54,7 +54,7 @@ export const inputOf = Effect.fnUntraced(function* (last: ReadResult | undefined
   const decoded = yield* decodeRows(resources.rows, model, offerings.own)
   const input: HierarchyInput = {
     decoded: yield* resourcesIn(decoded.rows),
-    customers: readLists(lookups),
+    customers: listsOf(lookups),
     gids: lookups.gids,
     settings: model,
     offerings: offerings.own,

@@ -22,7 +22,7 @@ export interface Needed {
 }
 
 /** The customer lists that could be read or were refused. */
-export const readLists = ({ customers }: Lookups): ReadonlyMap<string, CustomerList> =>
+export const listsOf = ({ customers }: Lookups): ReadonlyMap<string, CustomerList> =>
   new Map([...customers].flatMap(([offering, list]) => (list === undefined ? [] : [[offering, list]])))
 
 /** The lookups of one refresh. None is made twice, and all run in parallel with other work. */
@@ -43,14 +43,14 @@ export const lookupSession = Effect.fnUntraced(function* (earlier: Lookups | und
   const known: ProjectGids = earlier?.gids ?? new Map()
   const gids = new Map<string, ProjectGid>()
   const requested = new Set<string>()
-  const isRequested = (project: string) => {
+  const needsNoLookup = (project: string) => {
     const gid = known.get(project)
     return (gid !== undefined && isSettled(gid)) || requested.has(project)
   }
   const gidLookups: Array<{ readonly fresh: ReadonlySet<string>; readonly fiber: Fiber.Fiber<void> }> = []
   let hasFailed = false
 
-  const readLists = (offerings: ReadonlySet<string>) => {
+  const beginLists = (offerings: ReadonlySet<string>) => {
     for (const offering of offerings) {
       if (lists.has(offering) || earlier?.customers.has(offering)) continue
       lists.set(offering, begin(customersOf(waldur, offering)))
@@ -59,7 +59,7 @@ export const lookupSession = Effect.fnUntraced(function* (earlier: Lookups | und
 
   const lookUpGids = (projects: Iterable<string>) => {
     const fresh = new Set<string>()
-    for (const project of projects) if (!isRequested(project)) fresh.add(project)
+    for (const project of projects) if (!needsNoLookup(project)) fresh.add(project)
     if (fresh.size === 0) return
     for (const project of fresh) requested.add(project)
     const lookup = Effect.map(gidSource.of(fresh), (found) => {
@@ -74,16 +74,16 @@ export const lookupSession = Effect.fnUntraced(function* (earlier: Lookups | und
   const session: LookupSession = {
     prefetch: ({ offerings, projects }) =>
       Effect.sync(() => {
-        readLists(offerings)
+        beginLists(offerings)
         // After a failure the API is not called again for each page: the rest is looked up once, at the end.
         if (!hasFailed) lookUpGids(projects)
       }),
     resolve: Effect.fnUntraced(function* ({ offerings, projects }) {
-      readLists(offerings)
+      beginLists(offerings)
       const rest: Array<string> = []
-      yield* cooperatively(projects, (project) => void (isRequested(project) || rest.push(project)))
+      yield* cooperatively(projects, (project) => void (needsNoLookup(project) || rest.push(project)))
       lookUpGids(rest)
-      // A lookup only of projects that turn out not to be needed may hang.
+      // A lookup of which no project is needed after all is not waited for: it may hang.
       for (const { fresh, fiber } of gidLookups)
         if ([...fresh].some((project) => projects.has(project))) yield* Fiber.join(fiber)
       const customers = new Map<string, CustomerList | undefined>()
@@ -175,8 +175,8 @@ const isUnchanged = (known: ProjectGids, again: ProjectGids): boolean => {
 const isSettled = (gid: ProjectGid) => gid.status === "known" && gid.origin === "api"
 
 /**
- * The lookups of the last refresh, if it made all that is needed now: customer lists that could not be read and GIDs that are
- * not from the API are looked up again. The same object if nothing changed.
+ * The lookups of the last refresh, for the same needs: customer lists that could not be read and GIDs that are not from the API
+ * are looked up again. The same object if there were none of these, or only GIDs, of which none changed.
  */
 export const renewedLookups = Effect.fnUntraced(function* (last: Lookups, needed: Needed) {
   const { customers, gids } = last
