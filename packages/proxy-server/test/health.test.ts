@@ -225,7 +225,7 @@ describe("checked", () => {
         name: "cache.path",
         ok: false,
         detail: expect.stringMatching(/ENOENT/),
-        advice: expect.stringMatching(/Create/),
+        advice: expect.stringMatching(/mode 0700/),
       },
       {
         name: "cache.url",
