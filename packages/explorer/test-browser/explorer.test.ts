@@ -305,8 +305,9 @@ describe("the explorer's views", () => {
 /** Changes a JSON response of the proxy on its way to the page. */
 const change = async <A>(page: Page, path: RegExp, changed: (body: A) => unknown) =>
   page.route(path, async (route) => {
-    const response = await route.fetch()
-    await route.fulfill({ response, json: changed(await response.json()) })
+    // A poll may still be on its way when the test ends and closes the page.
+    const response = await route.fetch().catch(() => undefined)
+    if (response !== undefined) await route.fulfill({ response, json: changed(await response.json()) })
   })
 interface Findings {
   readonly skipped: ReadonlyArray<object>
