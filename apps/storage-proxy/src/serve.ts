@@ -65,7 +65,8 @@ const open = (app: Hono, host: string, port: number) =>
     })
     server.maxConnections = connectionLimit
     server.once("listening", () => resume(Effect.succeed(server)))
-    server.once("error", failed)
+    // Also later: a connection that cannot be accepted must not end the process.
+    server.on("error", failed)
     server.listen(port, host)
   })
 

@@ -1,5 +1,5 @@
 /** Obtains and renews an access token by the client-credentials grant (RFC 6749 section 4.4). */
-import { type Duration, Effect, type Redacted, Schema, type Scope } from "effect"
+import { Effect, type Redacted, Schema, type Scope } from "effect"
 import {
   allowInsecureRequests,
   ClientSecretPost,
@@ -10,18 +10,18 @@ import {
 } from "oauth4webapi"
 import { withoutTrailingSlashes } from "./base-url.ts"
 import { NotJson, readErrorText, readJson } from "./body.ts"
-import { type CallPolicy, makeCallPolicy } from "./call-policy.ts"
+import { type CallPolicy, type CallPolicyOptions, makeCallPolicy } from "./call-policy.ts"
 import { redactor, secretsOfUrl, urlForDisplay } from "./credentials.ts"
 import { elapsedMillis } from "./elapsed.ts"
 import { type AboutCall, isRepeatable, TransportFailure, transportFailureFrom } from "./failure.ts"
-import { type RetryPolicy, retryAfterSeconds } from "./retry.ts"
+import { retryAfterSeconds } from "./retry.ts"
 import { type Secret, secretNow } from "./secret.ts"
 import { makeSharedWork } from "./shared-work.ts"
 import { readTokenGrant, readTokenRefusal, type TokenGrant } from "./token-response.ts"
 import type { Transport } from "./transport.ts"
 
 /** The token endpoint, the client, and the limits of calls. */
-export interface TokenSourceOptions {
+export interface TokenSourceOptions extends Pick<CallPolicyOptions, "attemptTimeout" | "deadline" | "retry"> {
   /** Its `fetch` is used, so that proxies and TLS profile apply to the token endpoint as well. */
   readonly transport: Pick<Transport, "fetch" | "routeTo">
   /** The endpoint's name in failures, metrics and spans: `hpc-user-api-token`. */
@@ -37,9 +37,6 @@ export interface TokenSourceOptions {
   readonly clientSecret: Secret
   readonly scope: string
   readonly userAgent?: string | undefined
-  readonly attemptTimeout: Duration.Input
-  readonly deadline: Duration.Input
-  readonly retry: RetryPolicy
 }
 
 /** The token endpoint refused the client credentials (RFC 6749 section 5.2). */

@@ -77,8 +77,8 @@ export const httpProxyPool = (proxy: URL, tls: UpstreamTls, limits: PoolLimits, 
 }
 
 /**
- * Whether a request is sent to the proxy in absolute form and forwarded by it. All other requests use a tunnel:
- * what the proxy receives of them is for the upstream.
+ * Whether a request is sent to the proxy in absolute form and forwarded by it. All other requests use a tunnel: its
+ * bytes are for the upstream.
  */
 export const isForwarded = (url: string, proxy: URL): boolean =>
   /^https?:$/.test(proxy.protocol) && URL.canParse(url) && new URL(url).protocol === "http:"

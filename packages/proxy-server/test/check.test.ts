@@ -2,6 +2,7 @@ import { once } from "node:events"
 import { createServer, type RequestListener } from "node:http"
 import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
+import { sandboxEnvironment } from "@cscs/harness"
 import { type Sandbox, startSandbox } from "@cscs/sandbox"
 import { Clock, Effect } from "effect"
 import { describe, expect, onTestFinished, test } from "vitest"
@@ -29,13 +30,14 @@ const answering =
 const json = { "Content-Type": "application/json" }
 
 const token = "0123456789abcdef0123456789abcdef01234567"
+const onlyCapstor = '{"capstor": "capstor"}'
 
 const checkedWith = async (environment: Record<string, string>, ahead = () => 0) => {
   const settings = await Effect.runPromise(
     loadSettings({
       environment: {
         WALDUR_API_TOKEN: token,
-        STORAGE_SYSTEMS: '{"capstor": "capstor"}',
+        STORAGE_SYSTEMS: onlyCapstor,
         DISABLE_AUTH: "true",
         HPC_USER_API_FALLBACK: "mock",
         ...environment,
@@ -137,7 +139,6 @@ test("check reports a refused token, and no other service, if a Waldur refuses i
 describe("check measures each call, and warns of a slow one:", () => {
   const callsOf = async (slow: Parameters<Sandbox["faults"]["set"]> | undefined) => {
     const sandbox = await aSandbox()
-    const { waldur, hpcUserApi, issuer } = sandbox
     let ahead = 0
     if (slow !== undefined) {
       const [upstream, fault] = slow
@@ -152,16 +153,9 @@ describe("check measures each call, and warns of a slow one:", () => {
     }
     return checkedWith(
       {
-        WALDUR_API_URL: waldur.url,
-        WALDUR_API_TOKEN: waldur.token,
-        HPC_USER_API_URL: hpcUserApi.url,
-        HPC_USER_CLIENT_ID: hpcUserApi.clientId,
-        HPC_USER_CLIENT_SECRET: hpcUserApi.clientSecret,
-        HPC_USER_OIDC_TOKEN_URL: hpcUserApi.tokenUrl,
+        ...sandboxEnvironment(sandbox, true),
+        STORAGE_SYSTEMS: onlyCapstor,
         HPC_USER_API_FALLBACK: "",
-        DISABLE_AUTH: "",
-        CSCS_KEYCLOAK_URL: issuer.baseUrl,
-        CSCS_KEYCLOAK_CLIENT_ID: "storage-proxy",
       },
       () => ahead,
     )
@@ -210,15 +204,10 @@ test("check warns of an offering none of whose resources is served, and names mo
 })
 
 test("check warns of an offering none of whose resources is served, though its tenants and customers are", async () => {
-  const { waldur, hpcUserApi, world } = await aSandbox()
-  world.gids.clear()
+  const sandbox = await aSandbox()
+  sandbox.world.gids.clear()
   const results = await checkedWith({
-    WALDUR_API_URL: waldur.url,
-    WALDUR_API_TOKEN: waldur.token,
-    HPC_USER_API_URL: hpcUserApi.url,
-    HPC_USER_CLIENT_ID: hpcUserApi.clientId,
-    HPC_USER_CLIENT_SECRET: hpcUserApi.clientSecret,
-    HPC_USER_OIDC_TOKEN_URL: hpcUserApi.tokenUrl,
+    ...sandboxEnvironment(sandbox),
     HPC_USER_API_FALLBACK: "none",
   })
   expect(results.find(({ name }) => name === "offering capstor")).toMatchObject({

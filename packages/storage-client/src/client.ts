@@ -1,7 +1,6 @@
 /** The client service: methods, options, and the parts behind them. */
 import {
   type CallPolicyOptions,
-  defaultRetryPolicy,
   type EnvironmentProxies,
   type InvalidProxy,
   makeTokenSource,
@@ -12,7 +11,7 @@ import {
   urlForDisplay,
   withoutTrailingSlashes,
 } from "@cscs/http-transport"
-import { Context, Duration, Effect, Layer, Redacted, type Scope, type Stream } from "effect"
+import { Context, type Duration, Effect, Layer, Redacted, type Scope, type Stream } from "effect"
 import type { EntryList } from "./entry-list.ts"
 import type { StorageClientError } from "./errors.ts"
 import { type ListSource, listPath, readList } from "./read-list.ts"
@@ -105,17 +104,11 @@ export const makeStorageClient = Effect.fn("makeStorageClient")(function* ({
   auth,
   query = {},
   userAgent = "cscs-storage-client",
-  attemptTimeout = "60 seconds",
-  retry = defaultRetryPolicy,
   ...options
 }: StorageClientOptions): Effect.fn.Return<StorageClient["Service"], InvalidProxy, Scope.Scope> {
   const baseUrl = `${withoutTrailingSlashes(url)}/`
-  const deadline =
-    options.deadline ?? Duration.max(Duration.minutes(3), Duration.times(Duration.fromInputUnsafe(attemptTimeout), 3))
-  const limits = { attemptTimeout, deadline, retry }
   const transport = yield* makeTransport({
     ...options,
-    ...limits,
     upstream: "storage-proxy",
     baseUrl,
     headers: { "user-agent": userAgent },
@@ -126,7 +119,7 @@ export const makeStorageClient = Effect.fn("makeStorageClient")(function* ({
     auth === "none" || "token" in auth
       ? undefined
       : yield* makeTokenSource({
-          ...limits,
+          ...options,
           transport,
           upstream: "storage-proxy-token",
           api: "the storage proxy",

@@ -36,8 +36,8 @@ const maxEnded = 50
  *
  * Orders in progress change without an update of the resource's `modified`, so they are all read each time. A resource that
  * had an order and is in neither list has lost it, and is looked up individually. A deletion shows only in the count, as does a
- * resource that appears between the calls; so if the count differs, these calls are made
- * once more; if it still does, the result is `None`: a full read is needed.
+ * resource that appears between the calls; so if the count differs, these calls are made once more; if it
+ * still does, the result is `None`: a full read is needed.
  */
 export const readChanges = (
   calls: WaldurCalls,

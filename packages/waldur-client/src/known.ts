@@ -137,8 +137,8 @@ const orderedIn = Effect.fnUntraced(function* (rows: Rows, places: Index["places
 
 /**
  * `last`, with each row that differs replaced by the one of `replacements` with the same uuid; new ones come last.
- * `last` itself if nothing differs. The cost is that of `replacements`, one copy of the list, and with a new
- * row one of its index.
+ * `last` itself if nothing differs. The cost is that of `replacements`, one copy of the list, and with a new row one of its
+ * index.
  *
  * @param replacements each identity once; rows without a usable uuid cannot be matched and are skipped
  */

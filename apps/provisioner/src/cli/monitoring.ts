@@ -93,7 +93,7 @@ export const monitoring = () => {
               end(seconds * 1000 > staleAfter ? 503 : 200, `${state} ${seconds} s ago\n`)
             } else end(404, "not found\n")
           })
-          // Also later, such as for a connection that cannot be accepted: that must not end the process.
+          // Also later: a connection that cannot be accepted must not end the process.
           server.on("error", (error: NodeJS.ErrnoException) =>
             resume(Effect.fail(new CannotListen({ address: `${name}:${port}`, code: error.code ?? error.message }))),
           )

@@ -23,8 +23,8 @@ const maxAmount = 2n ** 63n - 1n
 /**
  * The quotas of an entry in bytes and inodes, rounded down to whole ones: 1 TB is 10^12 bytes. `null` stays `null`.
  *
- * Refused: 0 or less, also after rounding (every file system takes 0 as unlimited), more than 8 EiB, an infinite one, an unknown type or unit, a kind that occurs twice,
- * a soft limit above the hard one.
+ * Refused: 0 or less, also after rounding (every file system takes 0 as unlimited), more than 8 EiB, an infinite one, an unknown
+ * type or unit, a kind that occurs twice, a soft limit above the hard one.
  */
 export const quotasOf = Effect.fnUntraced(function* (listed: ReadonlyArray<ListedQuota> | null) {
   if (listed === null) return null

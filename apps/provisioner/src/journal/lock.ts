@@ -46,7 +46,8 @@ export const holdLock = (directory: string): Effect.Effect<void, LockFailed, Sco
       }
       const { dev, ino } = found.success
       const server = createServer((socket) => socket.destroy())
-      server.once("error", ({ code, message }: NodeJS.ErrnoException) => {
+      // Also later: a connection that cannot be accepted must not end the process.
+      server.on("error", ({ code, message }: NodeJS.ErrnoException) => {
         const isHeld = code === "EADDRINUSE"
         resume(Effect.fail(isHeld ? new Locked({ directory }) : new LockUnavailable({ directory, reason: message })))
       })

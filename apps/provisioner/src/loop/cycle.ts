@@ -9,7 +9,7 @@ import { decide } from "../plan/decide.ts"
 import { type Observation, type Plan, type PlanInput, type PlanItem, plan } from "../plan/plan.ts"
 import { makeCycleMemory } from "./cycle-memory.ts"
 import { observeAll, type Systems } from "./observe.ts"
-import { type ActResult, type ItemResult, perform, type SendReport } from "./perform.ts"
+import { type ActResult, type ItemResult, isRemoval, perform, type SendReport } from "./perform.ts"
 
 /** The age of a list, in milliseconds, above which nothing is removed: a Terminate order may have ended since. */
 const maxAgeForRemoval = 120_000
@@ -36,7 +36,7 @@ export interface CycleOutcome {
   readonly results: ReadonlyArray<ItemResult>
   /** Entries that wait after this cycle for a list that was read after their report, which it may have sent. */
   readonly awaitingList: number
-  /** Entries that this cycle left out, because its list was read before their report or is too old for their removal. */
+  /** Entries that this cycle skipped, because its list was read before their report or is too old for their removal. */
   readonly waiting: number
   /** In milliseconds of `elapsedMillis`: when the first retry is due of a failed item that does not wait for a list. */
   readonly retryAt: number | undefined
@@ -123,13 +123,13 @@ export const makeCycles = Effect.fnUntraced(function* (about: {
     // Only a removal that is due too late has no result.
     const tooLate = planned.items.filter(({ acts }) => acts.length > 0).length - results.length
     for (const result of results) memory.record(result)
-    removalsLeft -= results.filter(({ item }) => item.sign === "-").length
+    removalsLeft -= results.filter(({ item }) => isRemoval(item)).length
     memory.keepRetries(new Set([...held, ...results.map(({ item }) => item)].map(({ itemId }) => itemId)))
     // An item that waits for a list has no time at which it is tried again.
     const retryAt = memory.nextRetry(entries.filter((entry) => !awaitsList(entry)).map(({ itemId }) => itemId))
-    const hasDone = results.length > 0 || held.length > 0
     // The next cycle looks again after any result, and after a look that failed in passing.
-    const isIdle = !hasDone && lateRemovals === 0 && isCertain && planned.items.every(isForLater)
+    const isIdle =
+      results.length === 0 && held.length === 0 && lateRemovals === 0 && isCertain && planned.items.every(isForLater)
     idle = isIdle ? { entries: list.entries, counts: planned.counts } : undefined
     const reported = results.filter(({ wasReported }) => wasReported).length
     return {

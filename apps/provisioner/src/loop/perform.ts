@@ -72,7 +72,8 @@ export const perform = Effect.fn("perform")(function* (
   return [...folders, ...rest.flat()]
 })
 
-const isRemoval = ({ acts }: PlanItem) => acts.some(({ act }) => act === "trash")
+/** Whether the item's directory is to be moved to the trash. */
+export const isRemoval = ({ sign }: PlanItem): boolean => sign === "-"
 
 const performItem = Effect.fnUntraced(function* (
   item: PlanItem,

@@ -2,6 +2,7 @@
 import { execFileSync } from "node:child_process"
 import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, symlinkSync } from "node:fs"
 import { join } from "node:path"
+import type { StorageEntry } from "@cscs/storage-model"
 import { Effect } from "effect"
 import { expect, test } from "vitest"
 import { notDoneIn } from "../../src/cli/apply.ts"
@@ -172,23 +173,25 @@ test("a removal renames the directory to a name of item and order, and continues
   expect(statSync(site.prefix + path).ino).toBe(inode)
 })
 
-test("a removal is not reported while a copy of the directory that was restored from the trash is at the mount point", async () => {
+/** A site whose directory was removed and copied back from the trash, and the entry of a later order to remove it. */
+const copiedBack = async (how: "-a" | "-r") => {
   const site = aSite()
   await site.session()([[anEntry()], [removing]])
   const [name = ""] = trashOf(site)
-  execFileSync("cp", ["-a", join(site.prefix, "capstor/.cscs-trash", name), site.prefix + path])
-  const later = JSON.parse(JSON.stringify(removing).replaceAll(order, "2".repeat(32)))
+  execFileSync("cp", [how, join(site.prefix, "capstor/.cscs-trash", name), site.prefix + path])
+  const later: StorageEntry = JSON.parse(JSON.stringify(removing).replaceAll(order, "2".repeat(32)))
+  return { site, name, later }
+}
+
+test("a removal is not reported while a copy of the directory that was restored from the trash is at the mount point", async () => {
+  const { site, name, later } = await copiedBack("-a")
   await site.session()([[anEntry()], [later]])
   expect(reported(site)).toEqual(["done"])
   expect([existsSync(site.prefix + path), trashOf(site)]).toEqual([true, [name]])
 })
 
-test("nor while a copy of it without the mark is there, unless this order has moved the directory itself to the trash", async () => {
-  const site = aSite()
-  await site.session()([[anEntry()], [removing]])
-  const [name = ""] = trashOf(site)
-  execFileSync("cp", ["-r", join(site.prefix, "capstor/.cscs-trash", name), site.prefix + path])
-  const later = JSON.parse(JSON.stringify(removing).replaceAll(order, "2".repeat(32)))
+test("a removal is not reported while an unmarked copy is at the mount point, unless its own order moved the directory to the trash", async () => {
+  const { site, later } = await copiedBack("-r")
   const [, outcome] = await site.session()([[anEntry()], [later]])
   expect(outcome?.plan.items.map(({ sign }) => sign)).toEqual(["!"])
   expect(reported(site)).toEqual(["done"])

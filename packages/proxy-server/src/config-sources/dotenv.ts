@@ -11,7 +11,8 @@ export interface Dotenv {
 
 /**
  * Reads a `.env` file like python-dotenv 1.2.4: `export`, comments after white space, quoted values over several lines with
- * their escapes, and `${NAME}` and `${NAME:-default}` in values. Files of the proxy's Python versions remain in use. Node's `parseEnv` cuts a value at any `#` and does not expand `${NAME}`. Takes linear time.
+ * their escapes, and `${NAME}` and `${NAME:-default}` in values. Files of the proxy's Python versions remain in use. Node's
+ * `parseEnv` cuts a value at any `#` and does not expand `${NAME}`. Takes linear time.
  *
  * @param environment values for `${NAME}`, after the variables above it in the file, which take precedence
  */
